@@ -1,0 +1,1 @@
+//! The pull-mode agent: execution and status from the member's side.

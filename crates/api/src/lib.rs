@@ -1,0 +1,1 @@
+//! The Karmada kinds and every well-known name; CRDs are generated from it.

@@ -1,0 +1,1 @@
+//! RBAC: may this user do this?

@@ -1,0 +1,1 @@
+//! A Kubernetes client over HTTPS or in process, one per cluster.

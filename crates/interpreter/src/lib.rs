@@ -1,0 +1,1 @@
+//! Replicas, health, status and dependencies of any kind.

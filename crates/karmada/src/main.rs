@@ -1,0 +1,2 @@
+//! Karmada's multi-cluster control plane in one binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The karmadactl command line.

@@ -1,0 +1,1 @@
+//! The part of kube-controller-manager that a control plane and a local member need.

@@ -1,0 +1,1 @@
+//! A member cluster without machines: workload controllers, pod scheduler, node simulator.

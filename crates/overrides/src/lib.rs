@@ -1,0 +1,1 @@
+//! Override policies applied to a manifest.

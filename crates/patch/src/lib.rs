@@ -1,0 +1,1 @@
+//! The four patches and server-side apply with managed fields.

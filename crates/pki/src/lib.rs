@@ -1,0 +1,1 @@
+//! Certificates and kubeconfigs of a control plane.

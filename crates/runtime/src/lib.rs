@@ -1,0 +1,1 @@
+//! Informers, work queues, backoff, leases, events, metrics and named tasks.

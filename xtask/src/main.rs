@@ -1,0 +1,2 @@
+//! Everything that is repeated: `cargo xtask <name>`.
+fn main() {}
