@@ -2,11 +2,22 @@
 //! checked, what an update may change, and how `kubectl get` shows it.
 //!
 //! Everything here is a pure function of the object. The API server calls these at fixed places of a
-//! write: decode → [`Kind::default`] → admission → [`Kind::prepare_create`]/[`Kind::prepare_update`] →
-//! metadata → [`Kind::validate_create`]/[`Kind::validate_update`] → store.
+//! write: decode → [`Rules::default`] → admission → name, uid and creation time →
+//! [`Rules::prepare_create`]/[`Rules::prepare_update`] → [`Rules::validate_create`]/
+//! [`Rules::validate_update`] → [`Rules::to_storage`] → store.
+//!
+//! The rules of a kind are in the file of its group; [`all`] is the table that ties them together.
 
-use machinery::{Cause, GroupVersionKind, GroupVersionResource, Object};
-use serde_json::Value;
+use machinery::{GroupVersionKind, GroupVersionResource};
+
+mod rules;
+mod table;
+
+pub mod names;
+mod tables;
+
+pub use rules::{Column, Rules};
+pub use table::{all, find, find_kind};
 
 /// One built-in kind in one version. All text is static: the table costs no allocation.
 #[derive(Debug)]
@@ -27,14 +38,25 @@ pub struct Kind {
     pub categories: &'static [&'static str],
     /// Whether objects live in a namespace.
     pub namespaced: bool,
+    /// Whether objects are stored. Reviews and bindings are answered and forgotten; component
+    /// statuses are made up.
+    pub stored: bool,
+    /// Group and version under which objects are stored. Differs from the kind's own for the second
+    /// of two versions of the same objects: HPAs of autoscaling/v1, and events of events.k8s.io.
+    pub storage: (&'static str, &'static str),
     /// Verbs of the main resource, in discovery's order.
     pub verbs: &'static [&'static str],
-    /// Subresources besides the main resource.
+    /// Subresources besides the main resource, in discovery's order.
     pub subresources: &'static [Subresource],
     /// How `metadata.generation` behaves.
     pub generation: Generation,
     /// Whether a PUT to a missing name creates the object.
     pub create_on_update: bool,
+    /// Whether a delete without a propagation policy orphans the dependents (jobs and replication
+    /// controllers of the first API); all others are collected in the background.
+    pub orphans_dependents: bool,
+    /// Whether a finished delete answers the object instead of a `Status`.
+    pub returns_deleted: bool,
     /// The rules of the kind.
     pub rules: &'static Rules,
 }
@@ -44,7 +66,8 @@ pub struct Kind {
 pub struct Subresource {
     /// Name after the slash, for example `status`.
     pub name: &'static str,
-    /// Group of the kind it speaks.
+    /// Group of the kind it speaks. Discovery mentions group and version only where they differ from
+    /// the parent's.
     pub group: &'static str,
     /// Version of the kind it speaks.
     pub version: &'static str,
@@ -69,49 +92,6 @@ pub enum Generation {
     ContentAndLabels,
 }
 
-/// The rules of a kind. Functions that do nothing are the default; see [`Rules::PLAIN`].
-#[derive(Debug)]
-pub struct Rules {
-    /// Fills absent fields (versioned defaults). Idempotent.
-    pub default: fn(&mut Object),
-    /// Clears what a client may not set on create (status and the like) and computes what the server sets.
-    pub prepare_create: fn(&mut Object),
-    /// Carries over from `old` what an update through the main resource may not change.
-    pub prepare_update: fn(new: &mut Object, old: &Object),
-    /// Everything wrong with a new object.
-    pub validate_create: fn(&Object) -> Vec<Cause>,
-    /// Everything wrong with a change.
-    pub validate_update: fn(new: &Object, old: &Object) -> Vec<Cause>,
-    /// Value of a field selector's label beyond metadata.name and metadata.namespace; `None` for an unknown label.
-    pub field: fn(&Object, label: &str) -> Option<String>,
-    /// Field labels that [`Rules::field`] knows.
-    pub field_labels: &'static [&'static str],
-    /// Columns of the table form.
-    pub columns: fn() -> &'static [Column],
-    /// Cells of one object, as many as columns. Ages are computed against `now` (seconds since the epoch).
-    pub cells: fn(&Object, now: i64) -> Vec<Value>,
-}
-
-/// A column of the table form of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// Heading.
-    pub name: &'static str,
-    /// JSON type: `string`, `integer`, `date`…
-    pub ty: &'static str,
-    /// `name` for the name column, else empty.
-    pub format: &'static str,
-    /// 0 is always shown, above 0 only with `-o wide`.
-    pub priority: u8,
-    /// Explanation.
-    pub description: &'static str,
-}
-
-/// Every built-in kind, in discovery's order of groups and versions.
-pub fn all() -> &'static [Kind] {
-    &[]
-}
-
 impl Kind {
     /// Group, version and kind.
     pub fn gvk(&self) -> GroupVersionKind {
@@ -121,5 +101,42 @@ impl Kind {
     /// Group, version and plural name.
     pub fn gvr(&self) -> GroupVersionResource {
         GroupVersionResource::new(self.group, self.version, self.plural)
+    }
+
+    /// Group, version and kind of the stored form.
+    pub fn storage_gvk(&self) -> GroupVersionKind {
+        GroupVersionKind::new(self.storage.0, self.storage.1, self.kind)
+    }
+
+    /// Whether objects are stored in another version's form, so that [`Rules::from_storage`] and
+    /// [`Rules::to_storage`] have work to do.
+    pub fn converts(&self) -> bool {
+        self.storage != (self.group, self.version)
+    }
+
+    /// A subresource by the name after the slash.
+    pub fn subresource(&self, name: &str) -> Option<&'static Subresource> {
+        self.subresources.iter().find(|s| s.name == name)
+    }
+
+    /// Whether the kind has a status subresource.
+    pub fn has_status(&self) -> bool {
+        self.subresource("status").is_some()
+    }
+
+    /// Value of a field selector's label, `None` for a label the kind does not know.
+    pub fn field(&self, object: &machinery::Object, label: &str) -> Option<String> {
+        match label {
+            "metadata.name" => Some(object.name().to_owned()),
+            "metadata.namespace" if self.namespaced => Some(object.namespace().to_owned()),
+            _ => (self.rules.field)(object, label),
+        }
+    }
+
+    /// Whether [`Kind::field`] knows a label.
+    pub fn knows_field(&self, label: &str) -> bool {
+        label == "metadata.name"
+            || (label == "metadata.namespace" && self.namespaced)
+            || self.rules.field_labels.contains(&label)
     }
 }
