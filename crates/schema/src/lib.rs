@@ -121,23 +121,7 @@ impl Schema {
     }
 }
 
-pub mod builtin {
-    //! The built-in kinds' shapes: a compact table, read once when first asked for.
-
-    use machinery::GroupVersionKind;
-
-    use super::Schema;
-
-    /// A definition by its OpenAPI name, for example `io.k8s.api.core.v1.PodSpec`.
-    pub fn definition(_name: &str) -> Option<&'static Schema> {
-        None
-    }
-
-    /// The shape of a built-in kind.
-    pub fn kind(_gvk: &GroupVersionKind) -> Option<&'static Schema> {
-        None
-    }
-}
+pub mod builtin;
 
 pub mod structural {
     //! Structural schemas of custom resources.
