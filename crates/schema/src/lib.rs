@@ -116,12 +116,14 @@ impl Deref for SchemaRef {
 
 impl Schema {
     /// The shape of a field, whether it is a known one or an entry of a map.
-    pub fn field(&self, name: &str) -> Option<&Schema> {
+    pub fn field(&self, name: &str) -> Option<&Self> {
         self.properties.get(name).or(self.additional_properties.as_ref()).map(Deref::deref)
     }
 }
 
 pub mod builtin;
+pub mod decode;
+mod format;
 
 pub mod structural {
     //! Structural schemas of custom resources.
