@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::Error;
+use crate::{Error, What};
 
 /// Limits of one client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Gate {
         self.health().until.is_some_and(|until| Instant::now() < until)
     }
 
-    pub(crate) async fn enter(&self, what: &dyn Fn() -> String) -> Result<SemaphorePermit<'_>, Error> {
+    pub(crate) async fn enter(&self, what: What<'_>) -> Result<SemaphorePermit<'_>, Error> {
         {
             let mut health = self.health();
             if let Some(until) = health.until {

@@ -32,6 +32,9 @@ pub use watch::{WatchEvent, WatchOptions, WatchStream};
 
 use budget::Gate;
 
+/// Says what is being done, for errors; only called when there is one.
+pub(crate) type What<'a> = &'a (dyn Fn() -> String + Send + Sync);
+
 /// A client for one API server. Cheap to clone; clones share the budget.
 #[derive(Clone)]
 pub struct Client {
@@ -110,11 +113,7 @@ impl Client {
 
     /// Sends a request within the budget and returns the response with its body still streaming.
     /// Failures of the server come back as [`Error::Api`].
-    pub(crate) async fn send(
-        &self,
-        what: &dyn Fn() -> String,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, Error> {
+    pub(crate) async fn send(&self, what: What<'_>, request: Request<Body>) -> Result<Response<Body>, Error> {
         let _permit = self.gate.enter(what).await?;
         let response = match tokio::time::timeout(self.gate.budget().timeout, self.kube.send(request)).await {
             Ok(Ok(response)) => response,
@@ -136,7 +135,7 @@ impl Client {
         Err(Error::Api { what: what(), source: Box::new(failure(code, &body)) })
     }
 
-    async fn body(&self, what: &dyn Fn() -> String, response: Response<Body>) -> Result<Bytes, Error> {
+    async fn body(&self, what: What<'_>, response: Response<Body>) -> Result<Bytes, Error> {
         match tokio::time::timeout(self.gate.budget().timeout, response.into_body().collect_bytes()).await {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(source)) => Err(Error::Unreachable { what: what(), source: Box::new(source) }),
@@ -146,7 +145,7 @@ impl Client {
 
     pub(crate) async fn json<T: DeserializeOwned>(
         &self,
-        what: &dyn Fn() -> String,
+        what: What<'_>,
         request: Request<Body>,
     ) -> Result<T, Error> {
         let response = self.send(what, request).await?;
