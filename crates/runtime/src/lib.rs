@@ -27,10 +27,12 @@ pub mod informer;
 pub mod lease;
 pub mod metrics;
 pub mod queue;
+pub mod resources;
 mod task;
 
 pub use backoff::Backoff;
 pub use events::{EventType, Recorder};
 pub use informer::{Change, Informer, InformerOptions, Informers};
 pub use queue::{Outcome, Queue};
+pub use resources::Resources;
 pub use task::{Shutdown, spawn};
