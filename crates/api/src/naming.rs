@@ -4,17 +4,13 @@
 
 use crate::names;
 
-/// The characters of [`hash`]: no vowels, nothing that looks like something else.
-const SAFE: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-
 /// 32-bit FNV-1a of the bytes, in decimal, each digit then replaced by a character that cannot form words.
 ///
 /// ```
 /// assert_eq!(api::naming::hash("default-nginx-deployment"), "687f7fb96f");
 /// ```
 pub fn hash(text: &str) -> String {
-    let hash = text.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-    hash.to_string().bytes().map(|digit| char::from(SAFE[usize::from(digit) % SAFE.len()])).collect()
+    machinery::hash::name_hash(text)
 }
 
 /// Name of the binding of a template: `<name>-<kind>` in lower case. Colons, which RBAC names may have,

@@ -275,9 +275,8 @@ impl Placement {
     /// How replicas are given out; absent means every cluster gets all.
     pub fn scheduling_type(&self) -> ReplicaSchedulingType {
         match &self.replica_scheduling {
-            // Once the strategy is there its type defaults to Divided, but upstream reads an empty one as
-            // Duplicated; the schema default makes the difference invisible to stored objects.
-            Some(strategy) => strategy.replica_scheduling_type.unwrap_or(ReplicaSchedulingType::Duplicated),
+            // The schema's default of a strategy that does not say.
+            Some(strategy) => strategy.replica_scheduling_type.unwrap_or(ReplicaSchedulingType::Divided),
             None => ReplicaSchedulingType::Duplicated,
         }
     }
