@@ -3,6 +3,9 @@
 //! The trait is small enough for etcd and for the embedded engine, and its contract is a test suite
 //! that every engine runs ([`contract`]).
 
+pub mod contract;
+pub mod embedded;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -115,12 +118,12 @@ pub enum Error {
         /// Newest revision.
         current: Revision,
     },
-    /// The value is larger than the store takes.
+    /// Key and value together are larger than the store takes.
     #[error("a value of {size} bytes is larger than the {max} bytes the store takes")]
     TooLarge {
-        /// Size of the value in bytes.
+        /// Size of key and value in bytes.
         size: usize,
-        /// Largest size taken.
+        /// Largest size taken, in bytes.
         max: usize,
     },
     /// The engine failed, for example because the disk is full. Nothing was acknowledged.
@@ -136,7 +139,7 @@ pub enum Error {
 pub trait Watch: Send {
     /// The next changes under the prefix, in revision order, never empty. Waits when there are none.
     /// Also returns when the store's revision has advanced without a change under the prefix only if
-    /// asked through [`Watch::progress`].
+    /// asked through [`Watch::progress`]. Dropping the returned future loses no event.
     ///
     /// # Errors
     /// [`Error::Compacted`] when the watcher fell so far behind that the history it needs is gone;
@@ -158,7 +161,11 @@ pub trait Store: Send + Sync + 'static {
     async fn get(&self, key: &str) -> Result<Option<KeyValue>, Error>;
 
     /// Keys that start with `prefix` and come strictly after `after` (when given), in key order, at
-    /// most `limit` (0 for all), as of `revision` (or now).
+    /// most `limit` (0 for all), as of `revision` (or now). The prefix is plain text: end it with a `/`
+    /// to mean a folder.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] and [`Error::Future`] when that revision cannot be read.
     async fn list(
         &self,
         prefix: &str,
@@ -167,18 +174,33 @@ pub trait Store: Send + Sync + 'static {
         revision: Option<Revision>,
     ) -> Result<Page, Error>;
 
-    /// Writes a value if the expectation holds and returns the new revision.
+    /// Writes a value if the expectation holds and returns the new revision. When the returned future
+    /// is dropped before it is done, the write may or may not happen.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`], [`Error::TooLarge`]; with both, nothing was written. [`Error::Engine`] and
+    /// [`Error::Closed`]: not acknowledged.
     async fn put(&self, key: &str, value: Bytes, expect: Expect) -> Result<Revision, Error>;
 
     /// Deletes a key last written at `expected` and returns the revision of the deletion.
+    ///
+    /// # Errors
+    /// As [`Store::put`]; a key that does not exist is [`Error::Unexpected`] without a current value.
     async fn delete(&self, key: &str, expected: Revision) -> Result<Revision, Error>;
 
     /// Watches keys that start with `prefix` for changes after revision `after`.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] when changes after that revision are no longer all known; [`Error::Future`]
+    /// when it does not exist yet.
     async fn watch(&self, prefix: &str, after: Revision) -> Result<Box<dyn Watch>, Error>;
 
     /// The newest revision acknowledged.
     async fn revision(&self) -> Result<Revision, Error>;
 
-    /// Forgets history before `revision`; current values stay.
+    /// Forgets history before `revision`; current values stay. Asking again for less is no error.
+    ///
+    /// # Errors
+    /// [`Error::Future`] when the revision does not exist yet.
     async fn compact(&self, revision: Revision) -> Result<(), Error>;
 }
