@@ -124,11 +124,4 @@ impl Schema {
 pub mod builtin;
 pub mod decode;
 mod format;
-
-pub mod structural {
-    //! Structural schemas of custom resources.
-
-    /// Limits on a value: JSON Schema's value validations.
-    #[derive(Debug, Clone, Default)]
-    pub struct ValueRules {}
-}
+pub mod structural;

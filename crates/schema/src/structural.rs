@@ -1,0 +1,125 @@
+//! Structural schemas of custom resources: [`parse`] reads one from a CustomResourceDefinition, and a custom
+//! resource is then [`prune`]d, [`default`]ed and [`validate`]d by it.
+//!
+//! What makes a schema structural:
+//! <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema>.
+
+mod check;
+mod fit;
+mod parse;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+pub use fit::{default, prune};
+pub use parse::parse;
+pub use validate::validate;
+
+use crate::{Schema, SchemaRef};
+
+/// Limits on a value: JSON Schema's value validations.
+#[derive(Debug, Clone, Default)]
+pub struct ValueRules {
+    /// The largest number allowed.
+    pub maximum: Option<f64>,
+    /// [`Self::maximum`] itself is not allowed.
+    pub exclusive_maximum: bool,
+    /// The smallest number allowed.
+    pub minimum: Option<f64>,
+    /// [`Self::minimum`] itself is not allowed.
+    pub exclusive_minimum: bool,
+    /// Numbers are multiples of this one.
+    pub multiple_of: Option<f64>,
+    /// The largest number of characters.
+    pub max_length: Option<u64>,
+    /// The smallest number of characters.
+    pub min_length: Option<u64>,
+    /// What text must match somewhere.
+    pub pattern: Option<Pattern>,
+    /// The largest number of items.
+    pub max_items: Option<u64>,
+    /// The smallest number of items.
+    pub min_items: Option<u64>,
+    /// The largest number of fields.
+    pub max_properties: Option<u64>,
+    /// The smallest number of fields.
+    pub min_properties: Option<u64>,
+    /// The values allowed (`enum`); empty for any.
+    pub choices: Vec<Value>,
+    /// All of these hold.
+    pub all_of: Vec<Schema>,
+    /// At least one of these holds.
+    pub any_of: Vec<Schema>,
+    /// Exactly one of these holds.
+    pub one_of: Vec<Schema>,
+    /// This does not hold.
+    pub not: Option<Box<Schema>>,
+    /// Limits that the root or an embedded resource puts on its `metadata`.
+    pub metadata: Option<Box<Schema>>,
+    /// `x-kubernetes-validations` as written. They are kept and not evaluated, see [`has_cel_rules`].
+    pub validations: Vec<Value>,
+}
+
+/// A regular expression in RE2's syntax. It may match anywhere in the text.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// Compiles a pattern, or takes it from those compiled before.
+    ///
+    /// # Errors
+    /// A text for people when it is not a regular expression or compiles to more than a mebibyte.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(regex) = compiled.get(text) {
+            return Ok(Self { text: text.into(), regex: regex.clone() });
+        }
+        let regex = RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).build();
+        let regex = regex.map_err(|error| error.to_string())?;
+        if compiled.len() >= COMPILED_LEN_MAX {
+            compiled.clear();
+        }
+        compiled.insert(text.into(), regex.clone());
+        Ok(Self { text: text.into(), regex })
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it matches somewhere in `text`.
+    pub fn matches(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+}
+
+/// Memory of one compiled pattern, in bytes; the ones in real definitions stay far below.
+const PATTERN_SIZE_MAX: usize = 1 << 20;
+
+/// Patterns kept compiled. Definitions repeat a handful of them (every quantity has the same), so that
+/// this is only reached by someone who tries.
+const COMPILED_LEN_MAX: usize = 512;
+
+/// Compiled patterns by their text; under a lock because definitions arrive on any thread, seldom.
+static COMPILED: LazyLock<Mutex<BTreeMap<String, Regex>>> = LazyLock::new(Mutex::default);
+
+/// Whether any node has `x-kubernetes-validations`. [`validate`] does not evaluate them, so that whoever accepts
+/// such a schema promises more than is kept.
+pub fn has_cel_rules(schema: &Schema) -> bool {
+    let held = |reference: &SchemaRef| matches!(reference, SchemaRef::Inline(inner) if has_cel_rules(inner));
+    schema.rules.as_ref().is_some_and(|rules| !rules.validations.is_empty())
+        || schema.properties.values().any(held)
+        || schema.additional_properties.as_ref().is_some_and(held)
+        || schema.items.as_ref().is_some_and(held)
+}
+
+#[cfg(test)]
+mod tests;
