@@ -66,6 +66,7 @@ pub struct ObjectMeta {
 /// Selects objects by labels. All conditions must hold; an empty selector selects everything.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LabelSelector {
     /// Labels that must have exactly these values.
     #[serde(skip_serializing_if = "is_default")]
@@ -154,6 +155,7 @@ pub struct Toleration {
 /// Selects nodes: one of the terms must hold.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct NodeSelector {
     /// Terms, one of which must hold.
     #[serde(deserialize_with = "nullable")]
@@ -164,6 +166,7 @@ pub struct NodeSelector {
 /// Conditions on a node, all of which must hold. An empty term selects nothing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct NodeSelectorTerm {
     /// Conditions on labels.
     #[serde(skip_serializing_if = "is_default")]
