@@ -72,7 +72,11 @@ pub(crate) fn max_sets(nodes: &[Nodes], components: &[Component], bound: i64) ->
 
 /// Places one set and says whether all of it fitted. What did not fit is simply not placed.
 pub(crate) fn place(nodes: &mut Vec<Nodes>, components: &[Component]) -> bool {
-    components.iter().fold(true, |placed, component| place_component(nodes, component) && placed)
+    let mut placed = true;
+    for component in components {
+        placed &= place_component(nodes, component);
+    }
+    placed
 }
 
 fn place_component(nodes: &mut Vec<Nodes>, component: &Component) -> bool {

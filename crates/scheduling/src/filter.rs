@@ -1,0 +1,245 @@
+//! Which clusters may be used at all, and how welcome they are.
+//!
+//! Each filter is one rule under its plugin name; they run in the order below and the first refusal
+//! stands. Upstream: [`pkg/scheduler/framework/plugins`].
+//!
+//! [`pkg/scheduler/framework/plugins`]: https://github.com/karmada-io/karmada/tree/master/pkg/scheduler/framework/plugins
+
+use std::fmt;
+
+use api::meta::{Taint, Toleration};
+
+/// A plugin of the scheduler, under the name that `--plugins` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Plugin {
+    /// The cluster serves the kind.
+    ApiEnablement,
+    /// The placement tolerates the cluster's taints.
+    TaintToleration,
+    /// The placement's affinity matches the cluster.
+    ClusterAffinity,
+    /// The cluster has the properties that replicas are spread by.
+    SpreadConstraint,
+    /// Clusters that hold the workload already are preferred.
+    ClusterLocality,
+    /// The workload is not being evicted from the cluster.
+    ClusterEviction,
+    /// Workloads of the same affinity group are in the cluster.
+    WorkloadAffinity,
+    /// No workload of the same anti-affinity group is in the cluster.
+    WorkloadAntiAffinity,
+}
+
+impl Plugin {
+    /// Every plugin, in the order the filters run.
+    pub const ALL: [Self; 8] = [
+        Self::ApiEnablement,
+        Self::TaintToleration,
+        Self::ClusterAffinity,
+        Self::SpreadConstraint,
+        Self::ClusterLocality,
+        Self::ClusterEviction,
+        Self::WorkloadAffinity,
+        Self::WorkloadAntiAffinity,
+    ];
+
+    /// The name in flags, metrics and traces.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ApiEnablement => "APIEnablement",
+            Self::TaintToleration => "TaintToleration",
+            Self::ClusterAffinity => "ClusterAffinity",
+            Self::SpreadConstraint => "SpreadConstraint",
+            Self::ClusterLocality => "ClusterLocality",
+            Self::ClusterEviction => "ClusterEviction",
+            Self::WorkloadAffinity => "WorkloadAffinity",
+            Self::WorkloadAntiAffinity => "WorkloadAntiAffinity",
+        }
+    }
+}
+
+/// The plugins in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plugins(u8);
+
+impl Default for Plugins {
+    /// All but those behind a feature gate.
+    fn default() -> Self {
+        let gated = [Plugin::WorkloadAffinity, Plugin::WorkloadAntiAffinity];
+        Self(Plugin::ALL.into_iter().filter(|p| !gated.contains(p)).fold(0, |set, p| set | bit(p)))
+    }
+}
+
+fn bit(plugin: Plugin) -> u8 {
+    1 << plugin as u8
+}
+
+impl Plugins {
+    /// Reads the list of `--plugins`: `*` for every plugin, a name to add one, `-name` to take one out.
+    ///
+    /// # Errors
+    /// The first name that is not a plugin's.
+    pub fn parse<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let (mut wanted, mut unwanted) = (0, 0);
+        for entry in list {
+            let (name, set) = match entry.trim().strip_prefix('-') {
+                Some(name) => (name, &mut unwanted),
+                None => (entry.trim(), &mut wanted),
+            };
+            *set |= match name {
+                "*" => u8::MAX,
+                _ => {
+                    bit(Plugin::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| name.to_owned())?)
+                }
+            };
+        }
+        Ok(Self(wanted & !unwanted))
+    }
+
+    /// These plugins without those behind the gate `WorkloadAffinity`.
+    #[must_use]
+    pub fn without_workload_affinity(self) -> Self {
+        Self(self.0 & !bit(Plugin::WorkloadAffinity) & !bit(Plugin::WorkloadAntiAffinity))
+    }
+
+    /// Whether a plugin is in use.
+    pub fn has(self, plugin: Plugin) -> bool {
+        self.0 & bit(plugin) != 0
+    }
+}
+
+/// Why a cluster was refused. The text is what users read, counted, in the `Scheduled` condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The cluster is being removed. Not counted: it is as good as gone.
+    Deleting,
+    /// The cluster does not serve the kind, or has not said so.
+    NoApi,
+    /// The cluster has a taint that is not tolerated.
+    Taint(String),
+    /// The affinity does not match.
+    Affinity,
+    /// The cluster lacks the property that replicas are spread by.
+    NoProperty(&'static str),
+    /// The workload is being evicted from it.
+    Evicting,
+    /// Another workload of the affinity group is not there.
+    ApartFromGroup,
+    /// Another workload of the anti-affinity group is there.
+    TogetherWithGroup,
+}
+
+impl Refusal {
+    /// Who refused.
+    pub fn plugin(&self) -> &'static str {
+        match self {
+            Self::Deleting => "the cluster itself",
+            Self::NoApi => Plugin::ApiEnablement.name(),
+            Self::Taint(_) => Plugin::TaintToleration.name(),
+            Self::Affinity => Plugin::ClusterAffinity.name(),
+            Self::NoProperty(_) => Plugin::SpreadConstraint.name(),
+            Self::Evicting => Plugin::ClusterEviction.name(),
+            Self::ApartFromGroup => Plugin::WorkloadAffinity.name(),
+            Self::TogetherWithGroup => Plugin::WorkloadAntiAffinity.name(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deleting => f.write_str("cluster(s) is being deleted"),
+            Self::NoApi => f.write_str("cluster(s) did not have the API resource"),
+            Self::Taint(taint) => write!(f, "cluster(s) had untolerated taint {{{taint}}}"),
+            Self::Affinity => {
+                f.write_str("cluster(s) did not match the placement cluster affinity constraint")
+            }
+            Self::NoProperty(property) => write!(f, "cluster(s) did not have {property} property"),
+            Self::Evicting => f.write_str("cluster(s) is in the process of eviction"),
+            Self::ApartFromGroup => {
+                f.write_str("cluster(s) did not have the other workloads of the affinity group")
+            }
+            Self::TogetherWithGroup => {
+                f.write_str("cluster(s) already had a workload of the anti-affinity group")
+            }
+        }
+    }
+}
+
+/// The first taint that keeps new workloads away and is not tolerated.
+pub(crate) fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'a Taint> {
+    taints
+        .iter()
+        .filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"))
+        .find(|taint| !tolerations.iter().any(|toleration| tolerates(toleration, taint)))
+}
+
+/// Whether a toleration covers a taint, as [Kubernetes](https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/)
+/// has it: an empty effect or key covers all, `Exists` covers any value, `Equal` is the default.
+fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
+    let covers = |wanted: &str, actual: &str| wanted.is_empty() || wanted == actual;
+    covers(&toleration.effect, &taint.effect)
+        && covers(&toleration.key, &taint.key)
+        && match toleration.operator.as_str() {
+            "" | "Equal" => toleration.value == taint.value,
+            "Exists" => true,
+            _ => false,
+        }
+}
+
+/// A taint as Kubernetes writes it: `key=value:effect`.
+pub(crate) fn taint_text(taint: &Taint) -> String {
+    let Taint { key, value, effect, .. } = taint;
+    if value.is_empty() { format!("{key}:{effect}") } else { format!("{key}={value}:{effect}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plugin_list_takes_stars_names_and_exceptions() {
+        let all = Plugins::parse(["*"]).unwrap();
+        assert!(Plugin::ALL.into_iter().all(|p| all.has(p)));
+        let some = Plugins::parse(["*", "-ClusterLocality"]).unwrap();
+        assert!(some.has(Plugin::ApiEnablement) && !some.has(Plugin::ClusterLocality));
+        let one = Plugins::parse(["TaintToleration"]).unwrap();
+        assert!(one.has(Plugin::TaintToleration) && !one.has(Plugin::ClusterAffinity));
+        assert_eq!(Plugins::parse(["*", "-Nonsense"]), Err("Nonsense".to_owned()));
+        assert_eq!(all.without_workload_affinity(), Plugins::default());
+    }
+
+    #[test]
+    fn tolerations_cover_taints_as_in_kubernetes() {
+        let taint = |value: &str, effect: &str| Taint {
+            key: "k".into(),
+            value: value.into(),
+            effect: effect.into(),
+            ..Taint::default()
+        };
+        let tolerates = |key: &str, operator: &str, value: &str, effect: &str, taint: Taint| {
+            let toleration = Toleration {
+                key: key.into(),
+                operator: operator.into(),
+                value: value.into(),
+                effect: effect.into(),
+                ..Toleration::default()
+            };
+            untolerated(&[taint], &[toleration]).is_none()
+        };
+        assert!(tolerates("k", "", "v", "", taint("v", "NoSchedule")));
+        assert!(tolerates("k", "Equal", "v", "NoSchedule", taint("v", "NoSchedule")));
+        assert!(tolerates("k", "Exists", "", "", taint("v", "NoExecute")));
+        assert!(tolerates("", "Exists", "", "", taint("v", "NoExecute")));
+        assert!(!tolerates("k", "Equal", "w", "", taint("v", "NoSchedule")));
+        assert!(!tolerates("k", "Exists", "", "NoExecute", taint("v", "NoSchedule")));
+        assert!(!tolerates("other", "Exists", "", "", taint("v", "NoSchedule")));
+        assert!(!tolerates("k", "Gt", "v", "", taint("v", "NoSchedule")));
+        assert!(
+            tolerates("other", "", "", "", taint("v", "PreferNoSchedule")),
+            "a preference refuses nobody"
+        );
+        assert_eq!(taint_text(&taint("", "NoSchedule")), "k:NoSchedule");
+        assert_eq!(taint_text(&taint("v", "NoExecute")), "k=v:NoExecute");
+    }
+}

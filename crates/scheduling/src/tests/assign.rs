@@ -1,0 +1,226 @@
+use api::work::Component;
+use expect_test::expect;
+use serde_json::{Value, json};
+
+use super::story;
+
+fn aggregated() -> Value {
+    json!({ "replicaScheduling": {
+        "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated" } })
+}
+
+fn dynamic() -> Value {
+    json!({ "replicaScheduling": {
+        "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+        "weightPreference": { "dynamicWeight": "AvailableReplicas" } } })
+}
+
+fn weights(weights: &[(&str, i64)]) -> Value {
+    let list: Vec<Value> = weights
+        .iter()
+        .map(|(name, weight)| json!({ "targetCluster": { "clusterNames": [name] }, "weight": weight }))
+        .collect();
+    json!({ "replicaScheduling": {
+        "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+        "weightPreference": { "staticWeightList": list } } })
+}
+
+#[test]
+fn duplicated_gives_everybody_everything() {
+    let placement = json!({ "replicaScheduling": { "replicaSchedulingType": "Duplicated" } });
+    story(&["m1", "m2"], 5, placement).goes("m1=5 m2=5");
+}
+
+#[test]
+fn static_weights_divide_all_replicas_anew() {
+    let clusters = ["m1", "m2", "m3"];
+    story(&clusters, 9, weights(&[("m1", 1), ("m2", 2)])).goes("m1=3 m2=6");
+    story(&clusters, 9, weights(&[("m1", 1), ("m2", 2)])).had("m1=9").goes("m1=3 m2=6");
+    story(&clusters, 6, weights(&[("m1", 1), ("m1", 2), ("m2", 1)])).goes("m1=4 m2=2");
+}
+
+#[test]
+fn without_weights_or_matches_clusters_weigh_the_same() {
+    let equal = json!({ "replicaScheduling": {
+        "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted" } });
+    story(&["m1", "m2"], 5, equal).goes("m1=3 m2=2");
+    story(&["m1", "m2"], 4, weights(&[("elsewhere", 7)])).goes("m1=2 m2=2");
+}
+
+#[test]
+fn the_uid_moves_the_odd_replica() {
+    let at = |uid: &str| {
+        story(&["m1", "m2"], 3, weights(&[("m1", 1), ("m2", 1)])).with(|s| s.spec.resource.uid = uid.into())
+    };
+    at("a").goes("m1=2 m2=1");
+    at("b").goes("m1=1 m2=2");
+}
+
+#[test]
+fn clusters_without_a_share_are_left_out() {
+    story(&["m1", "m2"], 1, weights(&[("m1", 1), ("m2", 9)])).goes("m2=1");
+    story(&["m1", "m2"], 0, json!({})).goes("");
+    story(&["m1", "m2"], 1, weights(&[("m1", 1), ("m2", 9)]))
+        .with(|s| s.features.empty_workload_propagation = true)
+        .goes("m2=1 m1=0");
+}
+
+#[test]
+fn dynamic_weight_follows_what_is_free() {
+    let clusters = ["m1 pods=10", "m2 pods=30", "m3 pods=20"];
+    story(&clusters, 12, dynamic()).goes("m1=2 m2=6 m3=4");
+    story(&["m1 cpu=2", "m2 cpu=6"], 4, dynamic()).cpu("1").goes("m1=1 m2=3");
+}
+
+#[test]
+fn growing_adds_to_what_is_there() {
+    // What is free is what counts for the new ones; nobody loses a replica.
+    story(&["m1 pods=0", "m2 pods=10"], 7, dynamic()).had("m1=5").goes("m1=5 m2=2");
+    story(&["m1 pods=10", "m2 pods=10"], 8, dynamic()).had("m2=3 m1=1").goes("m1=3 m2=5");
+}
+
+#[test]
+fn an_unchanged_number_changes_nothing() {
+    story(&["m1 pods=0", "m2 pods=50"], 5, dynamic()).had("m2=1 m1=4").goes("m2=1 m1=4");
+    story(&["m1 pods=0", "m2 pods=50"], 5, aggregated()).had("m1=5").goes("m1=5");
+}
+
+#[test]
+fn shrinking_keeps_the_proportions() {
+    story(&["m1", "m2"], 6, dynamic()).had("m1=8 m2=4").goes("m1=4 m2=2");
+    story(&["m1 pods=0", "m2 pods=0"], 3, aggregated()).had("m1=2 m2=4").goes("m2=3");
+}
+
+#[test]
+fn replicas_of_a_lost_cluster_are_made_up_for() {
+    story(&["m1", "m2"], 6, dynamic()).had("gone=3 m1=3").goes("m1=5 m2=1");
+    let free = story(&["m1 pods=10", "m2 pods=50"], 6, dynamic()).had("gone=3 m1=3");
+    free.goes("m1=4 m2=2");
+}
+
+#[test]
+fn a_fresh_start_forgets_the_assignment_but_not_the_room_it_takes() {
+    // m1 is full because of us: its five replicas count as room.
+    story(&["m1 pods=0", "m2 pods=5"], 6, dynamic()).had("m1=5 m2=1").rescheduled().goes("m1=3 m2=3");
+    story(&["m1 pods=1", "m2 pods=9"], 5, aggregated()).had("m1=5").rescheduled().goes("m2=5");
+}
+
+#[test]
+fn aggregated_takes_the_fewest_clusters() {
+    let clusters = ["m1 pods=3", "m2 pods=8", "m3 pods=5"];
+    story(&clusters, 7, aggregated()).goes("m2=7");
+    story(&clusters, 10, aggregated()).goes("m2=6 m3=4");
+    story(&clusters, 12, aggregated()).had("m1=5").goes("m1=7 m2=5");
+}
+
+#[test]
+fn equals_are_told_apart_by_name() {
+    story(&["m3 pods=5", "m1 pods=5", "m2 pods=5"], 4, aggregated()).goes("m1=4");
+    story(&["m3 pods=5", "m1 pods=5", "m2 pods=5"], 5, aggregated()).had("m3=1").goes("m3=5");
+}
+
+#[test]
+fn too_little_room_is_unschedulable() {
+    story(&["m1 pods=2", "m2 pods=3"], 6, dynamic()).goes(
+        "failed to assign replicas: failed to scale up: \
+         Clusters available replicas 5 are not enough to schedule.",
+    );
+    story(&["m1 pods=2"], 9, aggregated()).had("m1=3").goes(
+        "failed to assign replicas: failed to scale up: \
+         Clusters available replicas 2 are not enough to schedule.",
+    );
+}
+
+#[test]
+fn room_without_end_saturates() {
+    let most = "pods=9223372036854775807";
+    story(&[&format!("m1 {most}"), &format!("m2 {most}")], 4, dynamic()).goes("m1=2 m2=2");
+}
+
+#[test]
+fn dividing_without_a_preference_is_refused() {
+    let placement = json!({ "replicaScheduling": { "replicaSchedulingType": "Divided" } });
+    story(&["m1"], 4, placement).goes(
+        "failed to assign replicas: unsupported replica scheduling strategy: \
+         replicas are Divided without a preference",
+    );
+}
+
+fn overflowing(strategy: Value) -> Value {
+    let mut placement = strategy;
+    placement["clusterAffinities"] = json!([{
+        "affinityName": "own",
+        "clusterNames": ["m1", "m2"],
+        "overflowAffinities": [
+            { "affinityName": "rented", "clusterNames": ["m3"] },
+            { "affinityName": "last", "clusterNames": ["m4"] },
+        ],
+    }]);
+    placement
+}
+
+#[test]
+fn overflow_takes_what_the_primary_clusters_cannot_hold() {
+    let clusters = ["m1 pods=2", "m2 pods=4", "m3 pods=3", "m4 pods=9"];
+    story(&clusters, 3, overflowing(dynamic())).goes("m1=1 m2=2");
+    story(&clusters, 8, overflowing(dynamic())).goes("m1=2 m2=4 m3=2");
+    story(&clusters, 8, overflowing(aggregated())).goes("m1=2 m2=4 m3=2");
+    story(&clusters, 11, overflowing(dynamic())).goes("m1=2 m2=4 m3=3 m4=2");
+    story(&clusters, 19, overflowing(dynamic()))
+        .goes("failed to assign replicas: Clusters available replicas 18 are not enough to schedule.");
+}
+
+#[test]
+fn overflow_is_drained_first() {
+    let clusters = ["m1 pods=0", "m2 pods=0", "m3 pods=3", "m4 pods=9"];
+    story(&clusters, 7, overflowing(dynamic())).had("m1=2 m2=4 m3=2").observing("own").goes("m1=2 m2=4 m3=1");
+    let room = ["m1 pods=5", "m2 pods=0", "m3 pods=3", "m4 pods=9"];
+    story(&room, 8, overflowing(dynamic())).had("m1=2 m2=4 m3=2").observing("own").goes("m1=4 m2=4");
+}
+
+#[test]
+fn overflow_needs_a_dynamic_strategy() {
+    story(&["m1"], 2, overflowing(json!({}))).goes(
+        "failed to assign replicas: overflow affinities need replicas divided by available replicas, not Duplicated",
+    );
+}
+
+#[test]
+fn overflow_is_for_workloads_only() {
+    story(&["m1", "m3"], 0, overflowing(json!({}))).with(|s| s.spec.replica_requirements = None).goes("m1=0");
+}
+
+#[test]
+fn a_workload_of_several_components_goes_as_a_whole() {
+    let placement = json!({ "spreadConstraints": [
+        { "spreadByField": "cluster", "minGroups": 1, "maxGroups": 1 }],
+        "replicaScheduling": { "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated" } });
+    let component = |name: &str, replicas| Component { name: name.into(), replicas, ..Component::default() };
+    let story = story(&["m1 pods=2", "m2 pods=10"], 0, placement).with(|s| {
+        s.features.components = true;
+        s.spec.replica_requirements = None;
+        s.spec.components = vec![component("driver", 1), component("worker", 3)];
+    });
+    let clusters = story.run().result.unwrap();
+    assert_eq!(clusters.len(), 1);
+    assert_eq!(clusters[0].name, "m2");
+    let parts: Vec<(&str, i32)> =
+        clusters[0].components.iter().map(|c| (c.name.as_str(), c.replicas)).collect();
+    assert_eq!(parts, [("driver", 1), ("worker", 3)]);
+    story
+        .with(|s| s.clusters.truncate(1))
+        .goes("failed to select clusters: no enough resource when selecting 1 clusters");
+}
+
+#[test]
+fn the_trace_tells_how_replicas_were_divided() {
+    let story = story(&["m1 pods=10", "m2 pods=30", "m3 taint=k:NoSchedule"], 8, dynamic()).had("m1=2");
+    expect![[r#"
+        m3: refused by TaintToleration: cluster(s) had untolerated taint {k:NoSchedule}
+        m1: score 100, available 12, has 2
+        m2: score 0, available 30
+        DynamicWeight added 6: m1 2 (weight 10) m2 4 (weight 30)
+        => m1 4, m2 4
+    "#]]
+    .assert_eq(&story.run().trace.to_string());
+}

@@ -1,0 +1,171 @@
+use std::collections::BTreeSet;
+
+use expect_test::expect;
+use serde_json::json;
+
+use super::{story, targets};
+use crate::{Error, Peers, Plugins};
+
+#[test]
+fn everything_goes_everywhere_without_wishes() {
+    story(&["m2", "m1"], 3, json!({})).goes("m1=3 m2=3");
+}
+
+#[test]
+fn a_cluster_that_does_not_serve_the_kind_is_refused_unless_it_has_it_already() {
+    let clusters = ["m1", "m2 no-api"];
+    story(&clusters, 1, json!({})).goes("m1=1");
+    story(&clusters, 1, json!({})).had("m2=1").goes("m2=1 m1=1");
+}
+
+#[test]
+fn taints_keep_new_workloads_away_but_not_old_ones() {
+    let clusters = ["m1", "m2 taint=k=v:NoSchedule", "m3 taint=k:PreferNoSchedule"];
+    story(&clusters, 1, json!({})).goes("m1=1 m3=1");
+    story(&clusters, 1, json!({})).had("m2=1").goes("m2=1 m1=1 m3=1");
+    story(&clusters, 1, json!({ "clusterTolerations": [{ "key": "k", "operator": "Exists" }] }))
+        .goes("m1=1 m2=1 m3=1");
+}
+
+#[test]
+fn the_affinity_binds_targets_too() {
+    let to_m1 = json!({ "clusterAffinity": { "clusterNames": ["m1"] } });
+    story(&["m1", "m2"], 1, to_m1).had("m2=1").goes("m1=1");
+}
+
+#[test]
+fn affinities_select_by_name_label_and_field() {
+    let clusters =
+        ["m1 label:env=prod region=eu zone=a,b provider=p", "m2 label:env=test region=eu zone=c", "m3"];
+    let selects = |affinity: serde_json::Value, expected: &str| {
+        story(&clusters, 1, json!({ "clusterAffinity": affinity })).goes(expected);
+    };
+    let field = |key: &str, operator: &str, values: &[&str]| json!({ "fieldSelector": { "matchExpressions": [{ "key": key, "operator": operator, "values": values }] } });
+    selects(json!({}), "m1=1 m2=1 m3=1");
+    selects(json!({ "exclude": ["m1"], "clusterNames": ["m1", "m3"] }), "m3=1");
+    selects(json!({ "labelSelector": {} }), "m1=1 m2=1 m3=1");
+    selects(json!({ "labelSelector": { "matchLabels": { "env": "prod" } } }), "m1=1");
+    let not_prod = json!([{ "key": "env", "operator": "NotIn", "values": ["prod"] }]);
+    selects(json!({ "labelSelector": { "matchExpressions": not_prod } }), "m2=1 m3=1");
+    let any = json!([{ "key": "env", "operator": "Exists" }]);
+    selects(json!({ "labelSelector": { "matchExpressions": any } }), "m1=1 m2=1");
+    selects(field("region", "In", &["eu"]), "m1=1 m2=1");
+    selects(field("provider", "NotIn", &["p"]), "m2=1 m3=1");
+    selects(field("zone", "In", &["b", "c"]), "m1=1 m2=1");
+    selects(field("zone", "NotIn", &["a"]), "m2=1 m3=1");
+    selects(field("zone", "DoesNotExist", &[]), "m3=1");
+}
+
+#[test]
+fn spreading_by_a_property_needs_the_property() {
+    let clusters = ["m1 region=eu zone=a", "m2 region=eu", "m3"];
+    let by = |field: &str| {
+        json!({ "spreadConstraints": [
+            { "spreadByField": field, "minGroups": 1, "maxGroups": 1 },
+            { "spreadByField": "cluster", "minGroups": 1, "maxGroups": 9 },
+        ] })
+    };
+    story(&clusters, 1, by("region")).goes("m1=1 m2=1");
+    story(&clusters, 1, by("zone")).goes("m1=1");
+    story(&["m1", "m2"], 1, by("provider"))
+        .goes("0/2 clusters are available: 2 cluster(s) did not have provider property.");
+}
+
+#[test]
+fn an_evicted_cluster_is_not_chosen_again() {
+    story(&["m1", "m2"], 1, json!({})).had("m1=1").evicting("m1").goes("m2=1");
+}
+
+#[test]
+fn a_deleting_cluster_is_not_even_counted_among_the_reasons() {
+    let story = story(&["m1 deleting", "m2 no-api"], 1, json!({}));
+    let outcome = story.run();
+    assert!(matches!(outcome.result, Err(Error::Fit { clusters: 2, .. })), "{outcome:?}");
+    story.goes("0/2 clusters are available: 1 cluster(s) did not have the API resource.");
+}
+
+#[test]
+fn every_refusal_is_counted_and_explained() {
+    let placement = json!({ "clusterAffinity": { "exclude": ["m4"] } });
+    let story = story(
+        &["m1 no-api", "m2 taint=a=b:NoExecute", "m3 taint=a=b:NoExecute", "m4", "m5", "m6 deleting"],
+        1,
+        placement,
+    )
+    .evicting("m5");
+    expect![[r#"
+        m1: refused by APIEnablement: cluster(s) did not have the API resource
+        m2: refused by TaintToleration: cluster(s) had untolerated taint {a=b:NoExecute}
+        m3: refused by TaintToleration: cluster(s) had untolerated taint {a=b:NoExecute}
+        m4: refused by ClusterAffinity: cluster(s) did not match the placement cluster affinity constraint
+        m5: refused by ClusterEviction: cluster(s) is in the process of eviction
+        m6: refused by the cluster itself: cluster(s) is being deleted
+        => 0/6 clusters are available: 1 cluster(s) did not have the API resource, 1 cluster(s) did not match the placement cluster affinity constraint, 1 cluster(s) is in the process of eviction, 2 cluster(s) had untolerated taint {a=b:NoExecute}.
+    "#]]
+    .assert_eq(&story.run().trace.to_string());
+}
+
+#[test]
+fn without_clusters_nothing_fits() {
+    story(&[], 1, json!({})).goes("0/0 clusters are available: no cluster exists.");
+}
+
+#[test]
+fn a_plugin_can_be_switched_off() {
+    story(&["m1", "m2 taint=k=v:NoSchedule"], 1, json!({}))
+        .with(|s| s.features.plugins = Plugins::parse(["*", "-TaintToleration"]).unwrap())
+        .goes("m1=1 m2=1");
+}
+
+#[test]
+fn groups_of_workloads_stay_together_or_apart() {
+    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<String>>();
+    let clusters = ["m1", "m2", "m3"];
+    let peers = |affinity: Vec<BTreeSet<String>>, anti: &[&str]| {
+        let peers = Peers { affinity, anti_affinity: set(anti) };
+        move |s: &mut super::Story| {
+            s.features.plugins = Plugins::parse(["*"]).unwrap();
+            s.peers = Some(peers);
+        }
+    };
+    story(&clusters, 1, json!({}))
+        .with(peers(vec![set(&["m1", "m2"]), set(&["m2", "m3"])], &[]))
+        .goes("m2=1");
+    story(&clusters, 1, json!({})).with(peers(vec![set(&["m2"])], &[])).had("m1=1").goes("m1=1 m2=1");
+    story(&clusters, 1, json!({})).with(peers(vec![], &["m1"])).had("m1=1").goes("m2=1 m3=1");
+    story(&clusters, 1, json!({}))
+        .with(peers(vec![set(&["m9"])], &[]))
+        .with(|s| s.features.plugins = Plugins::default())
+        .goes("m1=1 m2=1 m3=1");
+}
+
+#[test]
+fn terms_are_tried_in_order_from_the_one_in_use() {
+    let terms = json!({ "clusterAffinities": [
+        { "affinityName": "first", "clusterNames": ["m1"] },
+        { "affinityName": "second", "clusterNames": ["m2"] },
+        { "affinityName": "third", "clusterNames": ["m3"] },
+    ] });
+    let clusters = ["m1", "m2 no-api", "m3"];
+    let chosen = |story: super::Story| (story.run().affinity, story.answer());
+    let expect = |name: &str, answer: &str| (Some(name.to_owned()), answer.to_owned());
+    assert_eq!(chosen(story(&clusters, 1, terms.clone())), expect("first", "m1=1"));
+    assert_eq!(chosen(story(&clusters, 1, terms.clone()).observing("second")), expect("third", "m3=1"));
+    let fresh = story(&clusters, 1, terms.clone()).observing("third").rescheduled();
+    assert_eq!(chosen(fresh), expect("first", "m1=1"));
+    let renamed = story(&clusters, 1, terms.clone()).observing("gone");
+    assert_eq!(chosen(renamed), expect("first", "m1=1"));
+    let none = story(&["m1 no-api", "m2 taint=k:NoSchedule"], 1, terms);
+    assert_eq!(none.run().trace.attempts.len(), 3);
+    assert_eq!(none.run().affinity, None);
+    none.goes(
+        "0/2 clusters are available: 1 cluster(s) did not have the API resource, \
+         1 cluster(s) had untolerated taint {k:NoSchedule}.",
+    );
+}
+
+#[test]
+fn objects_without_replicas_go_to_every_selected_cluster() {
+    story(&["m1", "m2"], 0, json!({})).with(|s| s.spec.replica_requirements = None).goes("m1=0 m2=0");
+    assert_eq!(targets("m1=3")[0].replicas, 3);
+}

@@ -1,0 +1,137 @@
+use expect_test::expect;
+use serde_json::{Value, json};
+
+use super::story;
+
+/// `cluster 1..3, region 2..2` with a strategy.
+fn spread(text: &str, strategy: &str) -> Value {
+    let constraints: Vec<Value> = text
+        .split(", ")
+        .map(|part| {
+            let (field, bounds) = part.split_once(' ').unwrap();
+            let (min, max) = bounds.split_once("..").unwrap();
+            let number = |text: &str| text.parse::<i64>().unwrap();
+            json!({ "spreadByField": field, "minGroups": number(min), "maxGroups": number(max) })
+        })
+        .collect();
+    let scheduling = match strategy {
+        "Duplicated" => json!({ "replicaSchedulingType": "Duplicated" }),
+        "Dynamic" => json!({ "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+            "weightPreference": { "dynamicWeight": "AvailableReplicas" } }),
+        preference => json!({ "replicaSchedulingType": "Divided", "replicaDivisionPreference": preference }),
+    };
+    json!({ "spreadConstraints": constraints, "replicaScheduling": scheduling })
+}
+
+#[test]
+fn the_roomiest_clusters_are_taken_up_to_the_maximum() {
+    let clusters = ["m1 pods=10", "m2 pods=30", "m3 pods=20"];
+    story(&clusters, 2, spread("cluster 1..2", "Duplicated")).goes("m2=2 m3=2");
+    story(&clusters, 2, spread("cluster 1..9", "Duplicated")).goes("m2=2 m3=2 m1=2");
+}
+
+#[test]
+fn clusters_in_use_are_preferred() {
+    let clusters = ["m1 pods=10", "m2 pods=30", "m3 pods=20"];
+    story(&clusters, 2, spread("cluster 1..2", "Duplicated")).had("m1=2").goes("m1=2 m2=2");
+}
+
+#[test]
+fn too_few_clusters_are_an_error() {
+    story(&["m1", "m2"], 2, spread("cluster 3..4", "Duplicated")).goes(
+        "failed to select clusters: the number of feasible clusters is less than spreadConstraint.MinGroups",
+    );
+}
+
+#[test]
+fn a_preferred_cluster_gives_way_when_room_is_short() {
+    let clusters = ["m1 pods=2", "m2 pods=9", "m3 pods=8"];
+    // m1 is preferred because it is in use, but two clusters have to hold 15.
+    story(&clusters, 15, spread("cluster 1..2", "Aggregated")).had("m1=1").goes("m2=8 m3=7");
+    story(&clusters, 40, spread("cluster 1..2", "Aggregated"))
+        .goes("failed to select clusters: no enough resource when selecting 2 clusters");
+}
+
+#[test]
+fn a_maximum_of_no_clusters_never_works() {
+    story(&["m1"], 1, spread("cluster 1..0", "Aggregated"))
+        .goes("failed to select clusters: no enough resource when selecting 0 clusters");
+    story(&["m1"], 1, spread("cluster 0..0", "Duplicated"))
+        .goes("failed to assign replicas: no clusters available to schedule");
+}
+
+#[test]
+fn static_weights_ignore_spread_constraints() {
+    story(&["m1", "m2", "m3"], 3, spread("cluster 1..1", "Weighted")).goes("m1=1 m2=1 m3=1");
+}
+
+#[test]
+fn empty_weights_do_not() {
+    let mut placement = spread("cluster 1..1", "Weighted");
+    placement["replicaScheduling"]["weightPreference"] = json!({});
+    story(&["m1", "m2", "m3"], 3, placement).goes("m1=3");
+}
+
+const REGIONS: [&str; 6] = [
+    "m1 region=ap pods=10",
+    "m2 region=ap pods=20",
+    "m3 region=eu pods=40",
+    "m4 region=eu pods=5",
+    "m5 region=us pods=30",
+    "m6 region=us pods=1",
+];
+
+#[test]
+fn regions_are_chosen_by_the_replicas_they_can_serve() {
+    story(&REGIONS, 40, spread("region 1..1, cluster 1..1", "Aggregated")).goes("m3=40");
+    story(&REGIONS, 12, spread("region 2..2, cluster 2..2", "Duplicated")).goes("m2=12 m3=12");
+    story(&REGIONS, 66, spread("region 2..2, cluster 2..2", "Dynamic")).goes("m3=38 m5=28");
+}
+
+#[test]
+fn further_clusters_come_from_the_chosen_regions() {
+    story(&REGIONS, 5, spread("region 2..2, cluster 3..3", "Duplicated")).goes("m2=5 m3=5 m1=5");
+}
+
+#[test]
+fn without_a_cluster_constraint_each_region_gives_one_cluster() {
+    story(&REGIONS, 1, spread("region 2..3", "Duplicated")).goes("m2=1 m3=1");
+}
+
+#[test]
+fn a_minimum_of_regions_may_exceed_the_maximum_of_clusters() {
+    story(&REGIONS, 1, spread("region 3..3, cluster 1..2", "Duplicated")).goes("m2=1 m3=1 m5=1");
+}
+
+#[test]
+fn too_few_regions_or_clusters_in_them_are_errors() {
+    story(&REGIONS, 1, spread("region 4..5, cluster 1..9", "Duplicated")).goes(
+        "failed to select clusters: the number of feasible region is less than spreadConstraint.MinGroups",
+    );
+    story(&REGIONS, 1, spread("region 1..1, cluster 3..9", "Duplicated")).goes(
+        "failed to select clusters: the number of clusters is less than the cluster spreadConstraint.MinGroups",
+    );
+}
+
+#[test]
+fn zones_and_providers_cannot_be_selected_by_alone() {
+    story(&["m1 zone=a"], 1, spread("zone 1..1", "Duplicated"))
+        .goes("failed to select clusters: just support cluster and region spread constraint");
+}
+
+#[test]
+fn the_trace_shows_the_regions_compared() {
+    let story = story(&REGIONS[..4], 4, spread("region 1..1, cluster 1..1", "Dynamic"));
+    expect![[r#"
+        m3: score 0, available 40
+        m2: score 0, available 20
+        m1: score 0, available 10
+        m4: score 0, available 5
+        region ap: 2 clusters, score 4000, chosen
+        region eu: 2 clusters, score 4000
+        selected m2
+        DynamicWeight added 4: m2 4 (weight 20)
+        => m2 4
+    "#]]
+    .assert_eq(&story.run().trace.to_string());
+}
