@@ -7,16 +7,14 @@
 mod check;
 mod fit;
 mod parse;
+mod pattern;
 mod validate;
 
-use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
-
-use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 pub use fit::{default, prune};
 pub use parse::parse;
+pub use pattern::Pattern;
 pub use validate::validate;
 
 use crate::{Schema, SchemaRef};
@@ -63,53 +61,6 @@ pub struct ValueRules {
     /// `x-kubernetes-validations` as written. They are kept and not evaluated, see [`has_cel_rules`].
     pub validations: Vec<Value>,
 }
-
-/// A regular expression in RE2's syntax. It may match anywhere in the text.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    text: String,
-    regex: Regex,
-}
-
-impl Pattern {
-    /// Compiles a pattern, or takes it from those compiled before.
-    ///
-    /// # Errors
-    /// A text for people when it is not a regular expression or compiles to more than a mebibyte.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(regex) = compiled.get(text) {
-            return Ok(Self { text: text.into(), regex: regex.clone() });
-        }
-        let regex = RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).build();
-        let regex = regex.map_err(|error| error.to_string())?;
-        if compiled.len() >= COMPILED_LEN_MAX {
-            compiled.clear();
-        }
-        compiled.insert(text.into(), regex.clone());
-        Ok(Self { text: text.into(), regex })
-    }
-
-    /// The pattern as written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether it matches somewhere in `text`.
-    pub fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
-    }
-}
-
-/// Memory of one compiled pattern, in bytes; the ones in real definitions stay far below.
-const PATTERN_SIZE_MAX: usize = 1 << 20;
-
-/// Patterns kept compiled. Definitions repeat a handful of them (every quantity has the same), so that
-/// this is only reached by someone who tries.
-const COMPILED_LEN_MAX: usize = 512;
-
-/// Compiled patterns by their text; under a lock because definitions arrive on any thread, seldom.
-static COMPILED: LazyLock<Mutex<BTreeMap<String, Regex>>> = LazyLock::new(Mutex::default);
 
 /// Whether any node has `x-kubernetes-validations`. [`validate`] does not evaluate them, so that whoever accepts
 /// such a schema promises more than is kept.

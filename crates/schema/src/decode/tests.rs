@@ -63,6 +63,36 @@ fn yaml_notices_duplicates_expands_aliases_and_reads_json() {
 }
 
 #[test]
+fn whole_floats_in_yaml_are_integers() {
+    let parsed = yaml(b"a: 1.0\nb: 1e3\nc: 1.5\nd: [-2.0]\n").expect("YAML");
+    assert_eq!(parsed.value.to_string(), r#"{"a":1,"b":1000,"c":1.5,"d":[-2]}"#);
+    let parsed = yaml(br#" {"a": 1.0, "a": 2.0}"#).expect("JSON under YAML's media type");
+    assert_eq!(
+        (parsed.value.to_string().as_str(), parsed.duplicates.as_slice()),
+        (r#"{"a":2}"#, &["a".to_owned()][..])
+    );
+}
+
+#[test]
+fn yaml_that_explodes_or_nests_too_deeply_is_refused() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..9 {
+        let inner = format!("*a{}", level - 1);
+        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", [inner.as_str(); 10].join(", ")));
+    }
+    assert!(yaml(bomb.as_bytes()).is_err());
+    for depth in [300, 100_000] {
+        let nested = format!("a: {}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(yaml(nested.as_bytes()).is_err());
+        let blocks = format!("{}x", "- ".repeat(depth));
+        assert!(yaml(blocks.as_bytes()).is_err());
+        assert!(json("[".repeat(depth).as_bytes()).is_err());
+    }
+    let fine = format!("a: {}{}", "[".repeat(100), "]".repeat(100));
+    assert!(yaml(fine.as_bytes()).is_ok());
+}
+
+#[test]
 fn unknown_fields_are_reported_and_dropped() {
     let value = json!({ "metadata": { "name": "s1", "foo": "x" }, "data": { "any": "v" }, "bogus": 1 });
     let unknown = unknown_fields(&value, shape("v1", "ConfigMap"));
