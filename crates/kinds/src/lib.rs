@@ -10,12 +10,36 @@
 
 use machinery::{GroupVersionKind, GroupVersionResource};
 
-mod rules;
 mod table;
 
-pub mod names;
+mod admissionregistration;
+mod apiextensions;
+mod apiregistration;
+mod apps;
+mod autoscaling;
+mod batch;
+pub mod certificates;
+mod coordination;
+mod core;
+mod discovery;
+mod flowcontrol;
+mod networking;
+pub mod policy;
+mod rbac;
+mod resource;
+mod runtime_class;
+pub mod scale;
+mod scheduling;
+mod storage;
+
+mod checks;
+mod fields;
+mod pod_spec;
+mod quantities;
+mod rules;
 mod tables;
 
+pub use crate::core::{namespace, node, pod, service};
 pub use rules::{Column, Rules};
 pub use table::{all, find, find_kind};
 

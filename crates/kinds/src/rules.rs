@@ -1,9 +1,9 @@
 //! The rules a kind can have, and what they are for a kind without any of its own.
 
-use machinery::{Cause, Object};
+use machinery::{Cause, Object, names};
 use serde_json::Value;
 
-use crate::{names, tables};
+use crate::tables;
 
 /// The rules of a kind. Functions that do nothing are the default; see [`Rules::PLAIN`].
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Rules {
     /// kinds with a status subresource, among others.
     pub prepare_update: fn(new: &mut Object, old: &Object),
     /// Carries over from `old` what an update through `/status` may not change: everything but the
-    /// status, and of the metadata the labels.
+    /// status and the metadata (deployments: and the labels).
     pub prepare_status_update: fn(new: &mut Object, old: &Object),
     /// Everything wrong with a new object, besides its metadata.
     pub validate_create: fn(&Object) -> Vec<Cause>,
@@ -104,15 +104,19 @@ pub(crate) fn keep(new: &mut Object, old: &Object, field: &str) {
     };
 }
 
-/// What a write to `/status` leaves as stored: every top-level field but the status and the metadata,
-/// and of the metadata the labels. Annotations, finalizers and owners are taken from the request.
+/// What a write to `/status` leaves as stored: every top-level field but the status and the metadata.
 pub(crate) fn keep_all_but_status(new: &mut Object, old: &Object) {
-    new.fields_mut().retain(|k, _| matches!(k.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+    let taken = |key: &str| matches!(key, "apiVersion" | "kind" | "metadata" | "status");
+    new.fields_mut().retain(|key, _| taken(key));
     for (key, value) in old.fields() {
-        if !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
+        if !taken(key) {
             new.fields_mut().insert(key.clone(), value.clone());
         }
     }
+}
+
+/// Puts the stored labels in the place of those sent.
+pub(crate) fn keep_labels(new: &mut Object, old: &Object) {
     match old.metadata().and_then(|m| m.get("labels")) {
         Some(labels) => new.metadata_mut().insert("labels".into(), labels.clone()),
         None => new.metadata_mut().remove("labels"),

@@ -2,6 +2,11 @@
 
 use crate::rules::Rules;
 use crate::{Generation, Kind, Subresource};
+use crate::{
+    admissionregistration, apiextensions, apiregistration, apps, autoscaling, batch, certificates,
+    coordination, core, discovery, flowcontrol, networking, policy, rbac, resource, runtime_class,
+    scheduling, storage,
+};
 
 /// Every built-in kind, in discovery's order of groups and versions.
 pub fn all() -> &'static [Kind] {
@@ -171,27 +176,38 @@ static KINDS: &[Kind] = &[
     CORE.cluster("ComponentStatus", "componentstatuses", "componentstatus")
         .short(&["cs"])
         .verbs(&["get", "list"])
-        .not_stored(),
-    CORE.namespaced("ConfigMap", "configmaps", "configmap").short(&["cm"]),
-    CORE.namespaced("Endpoints", "endpoints", "endpoints").short(&["ep"]).create_on_update(),
-    CORE.namespaced("Event", "events", "event").short(&["ev"]).create_on_update(),
-    CORE.namespaced("LimitRange", "limitranges", "limitrange").short(&["limits"]).create_on_update(),
+        .not_stored()
+        .rules(&core::quota::COMPONENT_STATUS),
+    CORE.namespaced("ConfigMap", "configmaps", "configmap").short(&["cm"]).rules(&core::config::CONFIG_MAP),
+    CORE.namespaced("Endpoints", "endpoints", "endpoints")
+        .short(&["ep"])
+        .create_on_update()
+        .rules(&core::endpoints::ENDPOINTS),
+    CORE.namespaced("Event", "events", "event").short(&["ev"]).create_on_update().rules(&core::event::CORE),
+    CORE.namespaced("LimitRange", "limitranges", "limitrange")
+        .short(&["limits"])
+        .create_on_update()
+        .rules(&core::quota::LIMIT_RANGE),
     CORE.cluster("Namespace", "namespaces", "namespace")
         .short(&["ns"])
         .verbs(&["create", "delete", "get", "list", "patch", "update", "watch"])
         .returns_deleted()
-        .subresources(&[CORE.subresource("finalize", "Namespace", UPDATE), CORE.status("Namespace")]),
+        .subresources(&[CORE.subresource("finalize", "Namespace", UPDATE), CORE.status("Namespace")])
+        .rules(&core::namespace::NAMESPACE),
     CORE.cluster("Node", "nodes", "node")
         .short(&["no"])
-        .subresources(&[CORE.subresource("proxy", "NodeProxyOptions", PROXY), CORE.status("Node")]),
+        .subresources(&[CORE.subresource("proxy", "NodeProxyOptions", PROXY), CORE.status("Node")])
+        .rules(&core::node::NODE),
     CORE.namespaced("PersistentVolumeClaim", "persistentvolumeclaims", "persistentvolumeclaim")
         .short(&["pvc"])
         .returns_deleted()
-        .subresources(&[CORE.status("PersistentVolumeClaim")]),
+        .subresources(&[CORE.status("PersistentVolumeClaim")])
+        .rules(&core::volume::PERSISTENT_VOLUME_CLAIM),
     CORE.cluster("PersistentVolume", "persistentvolumes", "persistentvolume")
         .short(&["pv"])
         .returns_deleted()
-        .subresources(&[CORE.status("PersistentVolume")]),
+        .subresources(&[CORE.status("PersistentVolume")])
+        .rules(&core::volume::PERSISTENT_VOLUME),
     CORE.namespaced("Pod", "pods", "pod")
         .short(&["po"])
         .categories(&["all"])
@@ -208,60 +224,77 @@ static KINDS: &[Kind] = &[
             CORE.subresource("proxy", "PodProxyOptions", PROXY),
             CORE.subresource("resize", "Pod", READ_WRITE),
             CORE.status("Pod"),
-        ]),
+        ])
+        .rules(&core::pod::POD),
     CORE.namespaced("PodTemplate", "podtemplates", "podtemplate")
         .generation(Generation::Content)
-        .returns_deleted(),
+        .returns_deleted()
+        .rules(&core::pod::POD_TEMPLATE),
     CORE.namespaced("ReplicationController", "replicationcontrollers", "replicationcontroller")
         .short(&["rc"])
         .categories(&["all"])
         .generation(Generation::Spec)
         .orphans_dependents()
-        .subresources(&[SCALE, CORE.status("ReplicationController")]),
+        .subresources(&[SCALE, CORE.status("ReplicationController")])
+        .rules(&core::replication::REPLICATION_CONTROLLER),
     CORE.namespaced("ResourceQuota", "resourcequotas", "resourcequota")
         .short(&["quota"])
         .returns_deleted()
-        .subresources(&[CORE.status("ResourceQuota")]),
-    CORE.namespaced("Secret", "secrets", "secret"),
+        .subresources(&[CORE.status("ResourceQuota")])
+        .rules(&core::quota::RESOURCE_QUOTA),
+    CORE.namespaced("Secret", "secrets", "secret").rules(&core::config::SECRET),
     CORE.namespaced("ServiceAccount", "serviceaccounts", "serviceaccount")
         .short(&["sa"])
         .returns_deleted()
-        .subresources(&[AUTHENTICATION.subresource("token", "TokenRequest", CREATE)]),
+        .subresources(&[AUTHENTICATION.subresource("token", "TokenRequest", CREATE)])
+        .rules(&core::namespace::SERVICE_ACCOUNT),
     CORE.namespaced("Service", "services", "service")
         .short(&["svc"])
         .categories(&["all"])
         .create_on_update()
         .returns_deleted()
-        .subresources(&[CORE.subresource("proxy", "ServiceProxyOptions", PROXY), CORE.status("Service")]),
+        .subresources(&[CORE.subresource("proxy", "ServiceProxyOptions", PROXY), CORE.status("Service")])
+        .rules(&core::service::SERVICE),
     // apiregistration.k8s.io/v1
     APIREGISTRATION
         .cluster("APIService", "apiservices", "apiservice")
         .categories(&["api-extensions"])
-        .subresources(&[APIREGISTRATION.status("APIService")]),
+        .subresources(&[APIREGISTRATION.status("APIService")])
+        .rules(&apiregistration::API_SERVICE),
     // apps/v1
-    APPS.namespaced("ControllerRevision", "controllerrevisions", "controllerrevision"),
+    APPS.namespaced("ControllerRevision", "controllerrevisions", "controllerrevision")
+        .rules(&apps::CONTROLLER_REVISION),
     APPS.namespaced("DaemonSet", "daemonsets", "daemonset")
         .short(&["ds"])
         .categories(&["all"])
         .generation(Generation::Spec)
-        .subresources(&[APPS.status("DaemonSet")]),
+        .subresources(&[APPS.status("DaemonSet")])
+        .rules(&apps::DAEMON_SET),
     APPS.namespaced("Deployment", "deployments", "deployment")
         .short(&["deploy"])
         .categories(&["all"])
         .generation(Generation::SpecAndAnnotations)
-        .subresources(&[SCALE, APPS.status("Deployment")]),
+        .subresources(&[SCALE, APPS.status("Deployment")])
+        .rules(&apps::DEPLOYMENT),
     APPS.namespaced("ReplicaSet", "replicasets", "replicaset")
         .short(&["rs"])
         .categories(&["all"])
         .generation(Generation::Spec)
-        .subresources(&[SCALE, APPS.status("ReplicaSet")]),
+        .subresources(&[SCALE, APPS.status("ReplicaSet")])
+        .rules(&apps::REPLICA_SET),
     APPS.namespaced("StatefulSet", "statefulsets", "statefulset")
         .short(&["sts"])
         .categories(&["all"])
         .generation(Generation::Spec)
-        .subresources(&[SCALE, APPS.status("StatefulSet")]),
+        .subresources(&[SCALE, APPS.status("StatefulSet")])
+        .rules(&apps::STATEFUL_SET),
     // events.k8s.io/v1
-    EVENTS.namespaced("Event", "events", "event").short(&["ev"]).create_on_update().stored_as(&CORE),
+    EVENTS
+        .namespaced("Event", "events", "event")
+        .short(&["ev"])
+        .create_on_update()
+        .stored_as(&CORE)
+        .rules(&core::event::NEW),
     // authentication.k8s.io/v1
     AUTHENTICATION.cluster("SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview").create_only(),
     AUTHENTICATION.cluster("TokenReview", "tokenreviews", "tokenreview").create_only(),
@@ -281,27 +314,31 @@ static KINDS: &[Kind] = &[
         .namespaced("HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler")
         .short(&["hpa"])
         .categories(&["all"])
-        .subresources(&[AUTOSCALING_V2.status("HorizontalPodAutoscaler")]),
+        .subresources(&[AUTOSCALING_V2.status("HorizontalPodAutoscaler")])
+        .rules(&autoscaling::V2),
     // autoscaling/v1
     AUTOSCALING_V1
         .namespaced("HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler")
         .short(&["hpa"])
         .categories(&["all"])
         .stored_as(&AUTOSCALING_V2)
-        .subresources(&[AUTOSCALING_V1.status("HorizontalPodAutoscaler")]),
+        .subresources(&[AUTOSCALING_V1.status("HorizontalPodAutoscaler")])
+        .rules(&autoscaling::V1),
     // batch/v1
     BATCH
         .namespaced("CronJob", "cronjobs", "cronjob")
         .short(&["cj"])
         .categories(&["all"])
         .generation(Generation::Spec)
-        .subresources(&[BATCH.status("CronJob")]),
+        .subresources(&[BATCH.status("CronJob")])
+        .rules(&batch::CRON_JOB),
     BATCH
         .namespaced("Job", "jobs", "job")
         .categories(&["all"])
         .generation(Generation::Spec)
         .orphans_dependents()
-        .subresources(&[BATCH.status("Job")]),
+        .subresources(&[BATCH.status("Job")])
+        .rules(&batch::JOB),
     // certificates.k8s.io/v1
     CERTIFICATES
         .cluster("CertificateSigningRequest", "certificatesigningrequests", "certificatesigningrequest")
@@ -309,50 +346,71 @@ static KINDS: &[Kind] = &[
         .subresources(&[
             CERTIFICATES.subresource("approval", "CertificateSigningRequest", READ_WRITE),
             CERTIFICATES.status("CertificateSigningRequest"),
-        ]),
+        ])
+        .rules(&certificates::CERTIFICATE_SIGNING_REQUEST),
     // networking.k8s.io/v1
-    NETWORKING.cluster("IngressClass", "ingressclasses", "ingressclass").generation(Generation::Spec),
+    NETWORKING
+        .cluster("IngressClass", "ingressclasses", "ingressclass")
+        .generation(Generation::Spec)
+        .rules(&networking::INGRESS_CLASS),
     NETWORKING
         .namespaced("Ingress", "ingresses", "ingress")
         .short(&["ing"])
         .generation(Generation::Spec)
-        .subresources(&[NETWORKING.status("Ingress")]),
-    NETWORKING.cluster("IPAddress", "ipaddresses", "ipaddress").short(&["ip"]),
+        .subresources(&[NETWORKING.status("Ingress")])
+        .rules(&networking::INGRESS),
+    NETWORKING.cluster("IPAddress", "ipaddresses", "ipaddress").short(&["ip"]).rules(&networking::IP_ADDRESS),
     NETWORKING
         .namespaced("NetworkPolicy", "networkpolicies", "networkpolicy")
         .short(&["netpol"])
-        .generation(Generation::Spec),
+        .generation(Generation::Spec)
+        .rules(&networking::NETWORK_POLICY),
     NETWORKING
         .cluster("ServiceCIDR", "servicecidrs", "servicecidr")
-        .subresources(&[NETWORKING.status("ServiceCIDR")]),
+        .subresources(&[NETWORKING.status("ServiceCIDR")])
+        .rules(&networking::SERVICE_CIDR),
     // policy/v1
     POLICY
         .namespaced("PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget")
         .short(&["pdb"])
         .generation(Generation::Spec)
-        .subresources(&[POLICY.status("PodDisruptionBudget")]),
+        .subresources(&[POLICY.status("PodDisruptionBudget")])
+        .rules(&policy::POD_DISRUPTION_BUDGET),
     // rbac.authorization.k8s.io/v1
-    RBAC.cluster("ClusterRoleBinding", "clusterrolebindings", "clusterrolebinding").create_on_update(),
-    RBAC.cluster("ClusterRole", "clusterroles", "clusterrole").create_on_update(),
-    RBAC.namespaced("RoleBinding", "rolebindings", "rolebinding").create_on_update(),
-    RBAC.namespaced("Role", "roles", "role").create_on_update(),
+    RBAC.cluster("ClusterRoleBinding", "clusterrolebindings", "clusterrolebinding")
+        .create_on_update()
+        .rules(&rbac::CLUSTER_ROLE_BINDING),
+    RBAC.cluster("ClusterRole", "clusterroles", "clusterrole").create_on_update().rules(&rbac::CLUSTER_ROLE),
+    RBAC.namespaced("RoleBinding", "rolebindings", "rolebinding")
+        .create_on_update()
+        .rules(&rbac::ROLE_BINDING),
+    RBAC.namespaced("Role", "roles", "role").create_on_update().rules(&rbac::ROLE),
     // storage.k8s.io/v1
-    STORAGE.cluster("CSIDriver", "csidrivers", "csidriver").returns_deleted(),
-    STORAGE.cluster("CSINode", "csinodes", "csinode").returns_deleted(),
-    STORAGE.namespaced("CSIStorageCapacity", "csistoragecapacities", "csistoragecapacity"),
-    STORAGE.cluster("StorageClass", "storageclasses", "storageclass").short(&["sc"]).returns_deleted(),
+    STORAGE.cluster("CSIDriver", "csidrivers", "csidriver").returns_deleted().rules(&storage::CSI_DRIVER),
+    STORAGE.cluster("CSINode", "csinodes", "csinode").returns_deleted().rules(&storage::CSI_NODE),
+    STORAGE
+        .namespaced("CSIStorageCapacity", "csistoragecapacities", "csistoragecapacity")
+        .rules(&storage::CSI_STORAGE_CAPACITY),
+    STORAGE
+        .cluster("StorageClass", "storageclasses", "storageclass")
+        .short(&["sc"])
+        .returns_deleted()
+        .rules(&storage::STORAGE_CLASS),
     STORAGE
         .cluster("VolumeAttachment", "volumeattachments", "volumeattachment")
         .returns_deleted()
-        .subresources(&[STORAGE.status("VolumeAttachment")]),
+        .subresources(&[STORAGE.status("VolumeAttachment")])
+        .rules(&storage::VOLUME_ATTACHMENT),
     STORAGE
         .cluster("VolumeAttributesClass", "volumeattributesclasses", "volumeattributesclass")
-        .short(&["vac"]),
+        .short(&["vac"])
+        .rules(&storage::VOLUME_ATTRIBUTES_CLASS),
     // admissionregistration.k8s.io/v1
     ADMISSIONREGISTRATION
         .cluster("MutatingAdmissionPolicy", "mutatingadmissionpolicies", "mutatingadmissionpolicy")
         .categories(&["api-extensions"])
-        .generation(Generation::Spec),
+        .generation(Generation::Spec)
+        .rules(&admissionregistration::MUTATING_POLICY),
     ADMISSIONREGISTRATION
         .cluster(
             "MutatingAdmissionPolicyBinding",
@@ -360,7 +418,8 @@ static KINDS: &[Kind] = &[
             "mutatingadmissionpolicybinding",
         )
         .categories(&["api-extensions"])
-        .generation(Generation::Spec),
+        .generation(Generation::Spec)
+        .rules(&admissionregistration::POLICY_BINDING),
     ADMISSIONREGISTRATION
         .cluster(
             "MutatingWebhookConfiguration",
@@ -368,12 +427,14 @@ static KINDS: &[Kind] = &[
             "mutatingwebhookconfiguration",
         )
         .categories(&["api-extensions"])
-        .generation(Generation::Content),
+        .generation(Generation::Content)
+        .rules(&admissionregistration::MUTATING_WEBHOOKS),
     ADMISSIONREGISTRATION
         .cluster("ValidatingAdmissionPolicy", "validatingadmissionpolicies", "validatingadmissionpolicy")
         .categories(&["api-extensions"])
         .generation(Generation::Spec)
-        .subresources(&[ADMISSIONREGISTRATION.status("ValidatingAdmissionPolicy")]),
+        .subresources(&[ADMISSIONREGISTRATION.status("ValidatingAdmissionPolicy")])
+        .rules(&admissionregistration::VALIDATING_POLICY),
     ADMISSIONREGISTRATION
         .cluster(
             "ValidatingAdmissionPolicyBinding",
@@ -381,7 +442,8 @@ static KINDS: &[Kind] = &[
             "validatingadmissionpolicybinding",
         )
         .categories(&["api-extensions"])
-        .generation(Generation::Spec),
+        .generation(Generation::Spec)
+        .rules(&admissionregistration::POLICY_BINDING),
     ADMISSIONREGISTRATION
         .cluster(
             "ValidatingWebhookConfiguration",
@@ -389,50 +451,62 @@ static KINDS: &[Kind] = &[
             "validatingwebhookconfiguration",
         )
         .categories(&["api-extensions"])
-        .generation(Generation::Content),
+        .generation(Generation::Content)
+        .rules(&admissionregistration::VALIDATING_WEBHOOKS),
     // apiextensions.k8s.io/v1
     APIEXTENSIONS
         .cluster("CustomResourceDefinition", "customresourcedefinitions", "customresourcedefinition")
         .short(&["crd", "crds"])
         .categories(&["api-extensions"])
         .generation(Generation::Spec)
-        .subresources(&[APIEXTENSIONS.status("CustomResourceDefinition")]),
+        .subresources(&[APIEXTENSIONS.status("CustomResourceDefinition")])
+        .rules(&apiextensions::CUSTOM_RESOURCE_DEFINITION),
     // scheduling.k8s.io/v1
     SCHEDULING
         .cluster("PriorityClass", "priorityclasses", "priorityclass")
         .short(&["pc"])
-        .generation(Generation::Content),
+        .generation(Generation::Content)
+        .rules(&scheduling::PRIORITY_CLASS),
     // coordination.k8s.io/v1
-    COORDINATION.namespaced("Lease", "leases", "lease").create_on_update(),
+    COORDINATION.namespaced("Lease", "leases", "lease").create_on_update().rules(&coordination::LEASE),
     // node.k8s.io/v1
-    NODE.cluster("RuntimeClass", "runtimeclasses", "runtimeclass").create_on_update(),
+    NODE.cluster("RuntimeClass", "runtimeclasses", "runtimeclass")
+        .create_on_update()
+        .rules(&runtime_class::RUNTIME_CLASS),
     // discovery.k8s.io/v1
     DISCOVERY
         .namespaced("EndpointSlice", "endpointslices", "endpointslice")
-        .generation(Generation::ContentAndLabels),
+        .generation(Generation::ContentAndLabels)
+        .rules(&discovery::ENDPOINT_SLICE),
     // resource.k8s.io/v1
     RESOURCE
         .cluster("DeviceClass", "deviceclasses", "deviceclass")
         .generation(Generation::Spec)
-        .returns_deleted(),
+        .returns_deleted()
+        .rules(&resource::DEVICE_CLASS),
     RESOURCE
         .namespaced("ResourceClaim", "resourceclaims", "resourceclaim")
         .returns_deleted()
-        .subresources(&[RESOURCE.status("ResourceClaim")]),
+        .subresources(&[RESOURCE.status("ResourceClaim")])
+        .rules(&resource::RESOURCE_CLAIM),
     RESOURCE
         .namespaced("ResourceClaimTemplate", "resourceclaimtemplates", "resourceclaimtemplate")
-        .returns_deleted(),
+        .returns_deleted()
+        .rules(&resource::RESOURCE_CLAIM_TEMPLATE),
     RESOURCE
         .cluster("ResourceSlice", "resourceslices", "resourceslice")
         .generation(Generation::Spec)
-        .returns_deleted(),
+        .returns_deleted()
+        .rules(&resource::RESOURCE_SLICE),
     // flowcontrol.apiserver.k8s.io/v1
     FLOWCONTROL
         .cluster("FlowSchema", "flowschemas", "flowschema")
         .generation(Generation::Spec)
-        .subresources(&[FLOWCONTROL.status("FlowSchema")]),
+        .subresources(&[FLOWCONTROL.status("FlowSchema")])
+        .rules(&flowcontrol::FLOW_SCHEMA),
     FLOWCONTROL
         .cluster("PriorityLevelConfiguration", "prioritylevelconfigurations", "prioritylevelconfiguration")
         .generation(Generation::Spec)
-        .subresources(&[FLOWCONTROL.status("PriorityLevelConfiguration")]),
+        .subresources(&[FLOWCONTROL.status("PriorityLevelConfiguration")])
+        .rules(&flowcontrol::PRIORITY_LEVEL),
 ];
