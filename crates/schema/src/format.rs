@@ -1,29 +1,7 @@
 //! Formats of text that both the built-in kinds and custom resources have.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
-/// Whether a text is a quantity, for example `100m` or `1.5Gi`.
-pub(crate) fn is_quantity(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
-    let (number, suffix) = unsigned.split_at(end);
-    let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    digits > 0 && number.len() - digits <= 1 && is_quantity_suffix(suffix)
-}
-
-fn is_quantity_suffix(suffix: &str) -> bool {
-    const SUFFIXES: [&str; 16] =
-        ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    if SUFFIXES.contains(&suffix) {
-        return true;
-    }
-    let Some(exponent) = suffix.strip_prefix(['e', 'E']) else {
-        return false;
-    };
-    let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
+use machinery::time::{rfc3339, rfc3339_micros};
 
 /// Reads an RFC 3339 time as Go's `metav1.Time` or, when `precise`, `metav1.MicroTime` does: `None` when it is none,
 /// `Some(None)` when it is already written as Go would, else how Go would write it.
@@ -32,8 +10,7 @@ pub(crate) fn go_time(text: &str, precise: bool) -> Option<Option<String>> {
         return None;
     }
     let time: Timestamp = text.parse().ok()?;
-    let layout = if precise { "%Y-%m-%dT%H:%M:%S.%6fZ" } else { "%Y-%m-%dT%H:%M:%SZ" };
-    let normal = time.to_zoned(TimeZone::UTC).strftime(layout).to_string();
+    let normal = if precise { rfc3339_micros(time) } else { rfc3339(time) };
     Some((normal != text).then_some(normal))
 }
 

@@ -125,7 +125,7 @@ fn free_form_parts_keep_everything() {
 #[test]
 fn strict_texts_name_duplicates_and_unknown_fields() {
     let text = strict_error(&["spec.foo".into()], &["data.a".into()]).expect("two complaints");
-    assert_eq!(text, "strict decoding error: duplicate field \"data.a\", unknown field \"spec.foo\"");
+    assert_eq!(text, "strict decoding error: unknown field \"spec.foo\", duplicate field \"data.a\"");
     assert_eq!(strict_error(&[], &[]), None);
     assert_eq!(warnings(&["bogus".into()], &[]), ["unknown field \"bogus\""]);
 }
@@ -202,10 +202,10 @@ fn null_is_absent_or_the_zero_value() {
 }
 
 #[test]
-fn quantities_may_be_numbers_and_times_become_utc() {
+fn quantities_and_times_become_canonical() {
     let value = pod(json!({ "resources": { "limits": { "cpu": 2, "memory": "1.5Gi", "x": 0.5 } } }));
     let limits = admitted("v1", "Pod", value).0["spec"]["containers"][0]["resources"]["limits"].clone();
-    assert_eq!(limits, json!({ "cpu": "2", "memory": "1.5Gi", "x": "0.5" }));
+    assert_eq!(limits, json!({ "cpu": "2", "memory": "1536Mi", "x": "500m" }));
     let lease = json!({
         "metadata": { "creationTimestamp": "2024-01-01T01:00:00.5+02:00" },
         "spec": { "renewTime": "2024-01-01T00:00:00Z" },
@@ -213,6 +213,18 @@ fn quantities_may_be_numbers_and_times_become_utc() {
     let lease = admitted("coordination.k8s.io/v1", "Lease", lease).0;
     assert_eq!(lease["metadata"]["creationTimestamp"], "2023-12-31T23:00:00Z");
     assert_eq!(lease["spec"]["renewTime"], "2024-01-01T00:00:00.000000Z");
+}
+
+#[test]
+fn the_metadata_of_any_kind_is_read_with_its_paths() {
+    let mut metadata = json!({ "name": "x", "foo": 1, "labels": null, "ownerReferences": [{ "bar": 1 }] });
+    let unknown = admit_metadata(&mut metadata).expect("the types fit");
+    assert_eq!(unknown, ["metadata.ownerReferences[0].bar", "metadata.foo"]);
+    assert_eq!(metadata, json!({ "name": "x", "ownerReferences": [{}] }));
+    let refusal = admit_metadata(&mut json!({ "labels": { "a": 1 } })).expect_err("labels are text");
+    let wanted =
+        "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string";
+    assert_eq!(refusal.to_string(), wanted);
 }
 
 #[test]

@@ -3,10 +3,11 @@
 
 use std::fmt;
 
+use machinery::{Quantity, quantity};
 use serde_json::{Map, Value};
 
 use super::fields::is_open;
-use crate::{Schema, SchemaRef, Type, format};
+use crate::{Schema, SchemaRef, Type, builtin, format};
 
 /// Why a value does not fit its field, in the words of Go's decoder, which clients know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,23 @@ pub fn admit(value: &mut Value, schema: &Schema, kind: &str) -> Result<Vec<Strin
     walk(value, schema, kind, &mut unknown)?;
     Ok(unknown)
 }
+
+/// [`admit`] for the `metadata` of an object of any kind; paths and refusals are those of the object.
+///
+/// # Errors
+/// The first value that has the wrong type; the metadata is then in an unspecified state.
+pub fn admit_metadata(metadata: &mut Value) -> Result<Vec<String>, Refusal> {
+    let schema = builtin::definition(OBJECT_META).expect("the table has ObjectMeta");
+    let mut unknown = Vec::new();
+    walk(metadata, schema, "ObjectMeta", &mut unknown).map_err(|mut refusal| {
+        refusal.fields.push("metadata".into());
+        refusal
+    })?;
+    put_in_front(&mut unknown, 0, "metadata");
+    Ok(unknown)
+}
+
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// The texts of all values that have the wrong type; at most one per top-level field.
 pub fn type_errors(value: &Value, schema: &Schema, kind: &str) -> Vec<String> {
@@ -174,12 +192,7 @@ fn fill_null(value: &mut Value, schema: &Schema) {
 
 fn string(value: &mut Value, schema: &Schema, name: &str) -> Result<(), Refusal> {
     match (schema.format.as_deref(), &*value) {
-        (Some("quantity"), Value::Number(number)) => {
-            *value = number.to_string().into();
-            Ok(())
-        }
-        (Some("quantity"), Value::String(text)) if format::is_quantity(text) => Ok(()),
-        (Some("quantity"), _) => Err(refused(QUANTITY_REFUSAL)),
+        (Some("quantity"), _) => canonical_quantity(value),
         (Some("date-time"), Value::Null) => Ok(()),
         (Some("date-time"), Value::String(text)) => {
             let precise = name == "MicroTime";
@@ -202,8 +215,16 @@ fn string(value: &mut Value, schema: &Schema, name: &str) -> Result<(), Refusal>
     }
 }
 
-const QUANTITY_REFUSAL: &str = "quantities must match the regular expression \
-    '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+/// Quantities are kept in their canonical form: `0.5` and `"0.5"` become `"500m"`.
+fn canonical_quantity(value: &mut Value) -> Result<(), Refusal> {
+    let parsed = match &*value {
+        Value::String(text) => Quantity::parse(text.trim()),
+        Value::Number(number) => Quantity::parse(&number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(quantity::Error::Form),
+    };
+    *value = parsed.map_err(|error| refused(&error.to_string()))?.to_string().into();
+    Ok(())
+}
 
 fn time_refusal(text: &str, precise: bool) -> String {
     let layout = if precise { "2006-01-02T15:04:05.000000Z07:00" } else { "2006-01-02T15:04:05Z07:00" };
