@@ -1,0 +1,120 @@
+//! What is served: every group, version and resource at one moment.
+//!
+//! A registry never changes; when a CustomResourceDefinition comes or goes a new one takes its place.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use machinery::GroupVersionKind;
+
+use crate::resource::Resource;
+
+/// One version of a group.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) name: String,
+    /// In discovery's order.
+    pub(crate) resources: Vec<Arc<Resource>>,
+}
+
+/// One API group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    /// Preferred version first.
+    pub(crate) versions: Vec<Version>,
+}
+
+/// Documents made from a registry the first time they are asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Documents {
+    pub(crate) aggregated: OnceLock<BTreeMap<&'static str, (Bytes, String)>>,
+    pub(crate) open_api_v2: OnceLock<(Bytes, String)>,
+    pub(crate) open_api_v2_proto: OnceLock<(Bytes, String)>,
+    pub(crate) open_api_v3: OnceLock<BTreeMap<String, (Bytes, String)>>,
+}
+
+/// Everything served at one moment.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    /// In discovery's order.
+    pub(crate) groups: Vec<Group>,
+    by_name: BTreeMap<String, BTreeMap<String, BTreeMap<String, Arc<Resource>>>>,
+    pub(crate) documents: Documents,
+}
+
+impl Registry {
+    /// A registry of built-in resources, in the order given, and custom ones, whose new groups follow
+    /// in alphabetical order.
+    pub(crate) fn new(builtin: &[Arc<Resource>], custom: &[Arc<Resource>]) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        for resource in builtin {
+            add(&mut groups, resource);
+        }
+        let first_custom = groups.len();
+        let mut custom: Vec<&Arc<Resource>> = custom.iter().collect();
+        custom.sort_by(|a, b| {
+            (&a.gvr.group, &a.gvr.resource).cmp(&(&b.gvr.group, &b.gvr.resource))
+        });
+        for resource in custom {
+            add(&mut groups, resource);
+        }
+        for group in &mut groups[first_custom..] {
+            group.versions.sort_by(|a, b| machinery::version::by_priority(&a.name, &b.name));
+        }
+        let mut by_name: BTreeMap<String, BTreeMap<String, BTreeMap<String, Arc<Resource>>>> =
+            BTreeMap::new();
+        for group in &groups {
+            for version in &group.versions {
+                let resources =
+                    by_name.entry(group.name.clone()).or_default().entry(version.name.clone()).or_default();
+                for resource in &version.resources {
+                    resources.insert(resource.gvr.resource.clone(), Arc::clone(resource));
+                }
+            }
+        }
+        Self { groups, by_name, documents: Documents::default() }
+    }
+
+    /// A resource by the names in its URL.
+    pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        self.by_name.get(group)?.get(version)?.get(plural)
+    }
+
+    /// A resource in any version, the preferred one first.
+    pub(crate) fn find_any(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
+        self.group(group)?
+            .versions
+            .iter()
+            .flat_map(|v| &v.resources)
+            .find(|r| r.gvr.resource == plural)
+    }
+
+    /// The resource that serves a kind.
+    pub(crate) fn find_kind(&self, gvk: &GroupVersionKind) -> Option<&Arc<Resource>> {
+        self.by_name.get(&gvk.group)?.get(&gvk.version)?.values().find(|r| r.kind == gvk.kind && r.stored)
+    }
+
+    pub(crate) fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|g| g.name == name)
+    }
+
+    /// Every resource.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.groups.iter().flat_map(|g| &g.versions).flat_map(|v| &v.resources)
+    }
+}
+
+fn add(groups: &mut Vec<Group>, resource: &Arc<Resource>) {
+    let at = groups.iter().position(|g| g.name == resource.gvr.group).unwrap_or_else(|| {
+        groups.push(Group { name: resource.gvr.group.clone(), versions: Vec::new() });
+        groups.len() - 1
+    });
+    let versions = &mut groups[at].versions;
+    let at = versions.iter().position(|v| v.name == resource.gvr.version).unwrap_or_else(|| {
+        versions.push(Version { name: resource.gvr.version.clone(), resources: Vec::new() });
+        versions.len() - 1
+    });
+    versions[at].resources.push(Arc::clone(resource));
+}
