@@ -337,7 +337,7 @@ impl State {
                 watcher.wake.notify_one();
             }
         }
-        self.recent.push(event);
+        self.recent.push(event, self.live_bytes);
     }
 }
 
@@ -348,10 +348,11 @@ impl Recent {
         self.events.range(skip..)
     }
 
-    fn push(&mut self, event: Event) {
+    fn push(&mut self, event: Event, live_bytes: u64) {
         self.superseded += replaced(&event).map_or(0, |kv| kv.value.len());
         self.events.push_back(event);
-        while self.events.len() > self.bounds.events || self.superseded > self.bounds.bytes {
+        let bytes = self.bounds.bytes.max(usize::try_from(live_bytes / 4).unwrap_or(usize::MAX));
+        while self.events.len() > self.bounds.events || self.superseded > bytes {
             self.forget_oldest();
         }
     }

@@ -17,6 +17,8 @@ pub(super) const FILE_HEADER: usize = 20;
 pub(super) const FRAME_HEADER: usize = 12;
 const MARK: [u8; 4] = *b"fRm1";
 const RECORD_HEADER: usize = 17;
+/// Bytes of memory kept from one frame to the next.
+const KEPT: usize = 1 << 20;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -60,8 +62,10 @@ pub(super) fn read_file_header(role: Role, bytes: &[u8]) -> Option<Revision> {
 pub(super) struct Frame(Vec<u8>);
 
 impl Frame {
-    pub(super) fn clear(&mut self) {
+    /// Empties it and gives back the memory of an unusually large frame.
+    pub(super) fn reset(&mut self) {
         self.0.clear();
+        self.0.shrink_to(KEPT);
     }
 
     pub(super) fn len(&self) -> usize {

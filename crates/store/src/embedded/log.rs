@@ -162,7 +162,7 @@ impl Log {
         {
             self.rotate(first.revision())?;
         }
-        self.frame.clear();
+        self.frame.reset();
         for event in events {
             self.frame.event(event);
         }

@@ -47,15 +47,16 @@ const WAITING: usize = 2_048;
 pub struct History {
     /// Changes kept at most.
     pub events: usize,
-    /// Bytes of replaced values kept at most.
+    /// Bytes of replaced values kept at most, or a quarter of the live data where that is more.
     pub bytes: usize,
 }
 
 impl Default for History {
     /// Some seconds of the fastest burst, hours of ordinary use. A kept change costs some 120 bytes
-    /// besides the value it replaced, so the bounds together stay below 50 MiB.
+    /// besides the value it replaced, so a small store's history stays below 24 MiB; one process may
+    /// hold several stores.
     fn default() -> Self {
-        Self { events: 131_072, bytes: 32 << 20 }
+        Self { events: 65_536, bytes: 16 << 20 }
     }
 }
 
@@ -219,9 +220,11 @@ impl Drop for Engine {
 
 /// Creates the directory and takes its lock, which lasts as long as the returned file.
 fn prepare(dir: &Path) -> Result<File, Error> {
-    if !dir.exists() {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| failure(dir, e))?;
-        if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+    let created: Vec<&Path> =
+        dir.ancestors().take_while(|a| !a.as_os_str().is_empty() && !a.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| failure(dir, e))?;
+    for new in created {
+        if let Some(parent) = new.parent().filter(|p| !p.as_os_str().is_empty()) {
             sync_dir(parent)?;
         }
     }

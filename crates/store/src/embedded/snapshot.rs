@@ -75,7 +75,7 @@ fn write(core: &Core, path: &Path, start: Revision, abort: &AtomicBool) -> std::
 fn flush(file: &mut File, frame: &mut Frame, start: Revision, offset: &mut u64) -> std::io::Result<()> {
     file.write_all(frame.seal(start, *offset))?;
     *offset += frame.len() as u64;
-    frame.clear();
+    frame.reset();
     Ok(())
 }
 

@@ -385,6 +385,7 @@ async fn a_write_that_cannot_be_taken_back_ends_writing() {
 async fn history_is_bounded_by_count_and_by_bytes() {
     let by_count = Options { history: History { events: 10, bytes: usize::MAX }, ..options() };
     let by_bytes = Options { history: History { events: usize::MAX, bytes: 1_000 }, ..options() };
+    // Ten values of 100 bytes each, whichever way it is said.
     for options in [by_count, by_bytes] {
         let engine = Engine::memory_with(&options);
         let mut slow = engine.watch("k/", 0).await.unwrap();
@@ -399,6 +400,16 @@ async fn history_is_bounded_by_count_and_by_bytes() {
         put(&engine, "other/a", "x").await.unwrap();
         assert_eq!(idle.next().await.unwrap().len(), 1, "a watch with nothing to miss is never too slow");
     }
+}
+
+#[tokio::test]
+async fn a_large_store_keeps_a_quarter_of_its_size_as_history() {
+    let engine = Engine::memory_with(&Options { history: History { events: 1_000, bytes: 0 }, ..options() });
+    put(&engine, "large", &"x".repeat(4_000)).await.unwrap();
+    for n in 0..100 {
+        put(&engine, "k", &format!("{n:0>100}")).await.unwrap();
+    }
+    assert_eq!(engine.stats().oldest, 101 - 10);
 }
 
 #[tokio::test]
