@@ -125,3 +125,6 @@ pub mod builtin;
 pub mod decode;
 mod format;
 pub mod structural;
+
+#[cfg(test)]
+mod random;

@@ -4,7 +4,8 @@ use machinery::GroupVersionKind;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Schema, builtin};
+use crate::random::Random;
+use crate::{Schema, Type, builtin};
 
 fn shape(api_version: &str, kind: &str) -> &'static Schema {
     builtin::kind(&GroupVersionKind::from_api_version(api_version, kind)).expect("a built-in kind")
@@ -237,4 +238,73 @@ fn ports_may_be_numbers_or_names() {
         refusal("v1", "Service", service(json!(true)))
             .contains("cannot unmarshal bool into Go value of type int32")
     );
+}
+
+/// A value of a built-in shape, with a field nobody knows here and there.
+fn generated(random: &mut Random, schema: &Schema, depth: u64) -> Value {
+    if random.chance(5) {
+        return Value::Null;
+    }
+    if schema.int_or_string {
+        return random.one_of(&[json!(80), json!("http")]).clone();
+    }
+    match (schema.ty, schema.format.as_deref()) {
+        (Type::Any, _) => json!({ "any": [null] }),
+        (Type::Boolean, _) => random.chance(50).into(),
+        (Type::Integer | Type::Number, _) => random.below(100).into(),
+        (Type::String, Some("quantity")) => {
+            random.one_of(&[json!("1.5Gi"), json!(0.1), json!("100m")]).clone()
+        }
+        (Type::String, Some("date-time")) => {
+            (*random.one_of(&["2024-01-01T00:00:00Z", "2024-01-01T01:00:00.25+01:00"])).into()
+        }
+        (Type::String, Some("byte")) => "aGVsbG8=".into(),
+        (Type::String, _) => "text".into(),
+        (Type::Array, _) => {
+            let items = schema.items.as_deref().expect("a list of the table has items");
+            (0..random.below(3)).map(|_| generated(random, items, depth)).collect()
+        }
+        (Type::Object, _) => {
+            let mut value = json!({});
+            for (name, field) in &schema.properties {
+                if depth > 0 && random.chance(25) {
+                    value[name] = generated(random, field, depth - 1);
+                }
+            }
+            if let Some(values) = &schema.additional_properties {
+                value["key"] = generated(random, values, depth);
+            }
+            if random.chance(20) && schema.additional_properties.is_none() {
+                value["nobodyKnows"] = json!({ "a": 1 });
+            }
+            value
+        }
+    }
+}
+
+#[test]
+fn admitted_objects_of_every_kind_stay_as_they_are() {
+    let mut met = 0;
+    for (seed, name) in builtin::names().enumerate() {
+        let schema = builtin::definition(name).expect("listed");
+        for round in 0..3 {
+            let mut random = Random::new(seed as u64 * 3 + round);
+            let value = generated(&mut random, schema, 6);
+            if value.is_null() {
+                continue;
+            }
+            let mut once = value.clone();
+            let unknown =
+                admit(&mut once, schema, "Root").unwrap_or_else(|why| panic!("{name}: {why} in {value}"));
+            met += unknown.len();
+            assert_eq!(unknown, unknown_fields(&value, schema), "{name}: {value}");
+            let mut twice = once.clone();
+            assert_eq!(admit(&mut twice, schema, "Root"), Ok(Vec::new()), "{name}: {once}");
+            assert_eq!(once, twice, "{name}: {value}");
+            let mut dropped = value.clone();
+            drop_unknown(&mut dropped, schema);
+            assert_eq!(unknown_fields(&dropped, schema), Vec::<String>::new(), "{name}: {value}");
+        }
+    }
+    assert!(met > 100, "too few unknown fields were generated: {met}");
 }

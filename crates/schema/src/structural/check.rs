@@ -151,6 +151,9 @@ fn extensions(map: &Node, level: Level, path: &str, causes: &mut Vec<Cause>) {
         let path = step(path, "x-kubernetes-preserve-unknown-fields");
         causes.push(Cause::invalid(path, &false.into(), "must be true or undefined"));
     }
+    if level == Level::Root && is_true(map, "nullable") {
+        causes.push(Cause::forbidden(step(path, "nullable"), "nullable cannot be true at the root"));
+    }
     if let Some(map_type) = text(map, "x-kubernetes-map-type")
         && !["atomic", "granular"].contains(&map_type)
     {

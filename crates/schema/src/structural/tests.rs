@@ -151,6 +151,24 @@ mod being_structural {
     }
 
     #[test]
+    fn the_deepest_schema_that_json_allows_fits_on_a_threads_stack() {
+        let mut schema = json!({ "type": "string", "minLength": 2 });
+        let mut value = json!("x");
+        let mut path = String::new();
+        for level in 0..60 {
+            schema =
+                json!({ "type": "object", "default": {}, "properties": { "f": schema }, "minProperties": 0 });
+            value = json!({ "f": value, "unknown": level });
+            path = if path.is_empty() { "f".into() } else { format!("f.{path}") };
+        }
+        let schema = parse(&schema, "s").expect("the schema is structural");
+        assert_eq!(prune(&mut value, &schema).len(), 60);
+        default(&mut value, &schema);
+        let wanted = format!("{path}: Invalid value: \"x\": {path} in body should be at least 2 chars long");
+        assert_eq!(texts(validate(&value, &schema, None)), [wanted]);
+    }
+
+    #[test]
     fn cel_rules_are_noticed_wherever_they_are() {
         let rule = json!([{ "rule": "self > 0" }]);
         let nested = json!({ "a": { "type": "array", "items": { "type": "object", "additionalProperties": {
@@ -418,24 +436,17 @@ mod limits {
 mod generated {
     use super::*;
 
-    struct Random(u64);
+    use crate::random::Random;
 
-    impl Random {
-        /// A number below `bound`, by splitmix64.
-        fn below(&mut self, bound: u64) -> u64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = self.0;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (mixed ^ (mixed >> 31)) % bound
-        }
+    trait Draw {
+        fn name(&mut self) -> String;
+        fn schema(&mut self, depth: u64) -> Value;
+        fn value(&mut self, schema: &Value, depth: u64) -> Value;
+    }
 
-        fn chance(&mut self, percent: u64) -> bool {
-            self.below(100) < percent
-        }
-
+    impl Draw for Random {
         fn name(&mut self) -> String {
-            ["a", "b", "c", "d"][usize::try_from(self.below(4)).expect("below four")].into()
+            (*self.one_of(&["a", "b", "c", "d"])).into()
         }
 
         fn schema(&mut self, depth: u64) -> Value {
@@ -502,7 +513,7 @@ mod generated {
     fn pruning_and_defaulting_are_idempotent_and_do_not_depend_on_their_order() {
         let mut met = 0;
         for seed in 0..2_000 {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             let properties = json!({ "a": random.schema(4), "b": random.schema(4) });
             let root = json!({ "type": "object", "properties": properties });
             let Ok(schema) = parse(&root, "s") else {
@@ -532,7 +543,7 @@ mod generated {
     #[test]
     fn an_unchanged_object_is_always_accepted() {
         for seed in 0..500 {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             let root = json!({ "type": "object", "properties": { "a": random.schema(4) } });
             if let Ok(schema) = parse(&root, "s") {
                 let value = random.value(&root, 6);
