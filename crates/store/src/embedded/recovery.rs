@@ -174,18 +174,15 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Puts a record in place unless a newer one is there.
+/// Puts a record in place. Each key changed while the snapshot was taken gets its last change here,
+/// whichever value the snapshot caught.
 fn place(live: &mut Live, record: Record) {
     match record {
         Record::Put { key, value, revision } => {
-            if live.get(&key).is_none_or(|entry| entry.revision < revision) {
-                live.insert(key, Entry { value, revision });
-            }
+            live.insert(key, Entry { value, revision });
         }
-        Record::Delete { key, revision } => {
-            if live.get(&key).is_some_and(|entry| entry.revision < revision) {
-                live.remove(&key);
-            }
+        Record::Delete { key, .. } => {
+            live.remove(&key);
         }
         Record::End { .. } => {}
     }

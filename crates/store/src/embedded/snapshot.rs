@@ -2,8 +2,9 @@
 //!
 //! A snapshot is taken while writes go on, a chunk of keys at a time, so no write ever waits for it.
 //! It begins after revision S, where the log continues in a new segment, and ends at revision E: each
-//! value in it was live at some moment in between. Replaying the log from S on makes it exact from E on
-//! (a record older than the value it meets is passed over), so history after a restart begins at E.
+//! value in it was live at some moment in between. Replaying the log from S to E sets every key that
+//! changed meanwhile to what it was at E, so the two are exact from E on, and there history begins after
+//! a restart.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write as _};

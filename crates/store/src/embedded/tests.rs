@@ -201,6 +201,68 @@ async fn a_snapshot_taken_beside_writers_is_completed_by_the_log() {
     assert_eq!(dump(&dir.open_with(small).unwrap()).await, expected);
 }
 
+/// A snapshot reads key after key while writes go on, so it may catch each key before or after a change.
+#[tokio::test]
+async fn whatever_values_a_snapshot_caught_the_log_completes_it() {
+    let text = |key: &str, value: &str, revision| (key.to_owned(), value.to_owned(), revision);
+    for caught in 0..8 {
+        let dir = Dir::new();
+        let one_per_segment = Options { segment_bytes: 1, ..options() };
+        let expected = {
+            let engine = dir.open_with(one_per_segment.clone()).unwrap();
+            put(&engine, "a", "old").await.unwrap();
+            put(&engine, "b", "old").await.unwrap();
+            // Here the snapshot begins ...
+            put(&engine, "a", "new").await.unwrap();
+            engine.delete("b", 2).await.unwrap();
+            put(&engine, "c", "short-lived").await.unwrap();
+            engine.delete("c", 5).await.unwrap();
+            // ... and here it ends.
+            put(&engine, "d", "later").await.unwrap();
+            dump(&engine).await
+        };
+        assert_eq!(expected, [text("a", "new", 3), text("d", "later", 7)]);
+        let mut snapshot = frame::Frame::default();
+        let (a, at) = if caught & 1 == 0 { ("old", 1) } else { ("new", 3) };
+        snapshot.put("a", a.as_bytes(), at);
+        if caught & 2 == 0 {
+            snapshot.put("b", b"old", 2);
+        }
+        if caught & 4 == 0 {
+            snapshot.put("c", b"short-lived", 5);
+        }
+        snapshot.end(6, 1 + u64::from(caught & 2 == 0) + u64::from(caught & 4 == 0));
+        let mut file = frame::file_header(frame::Role::Snapshot, 2).to_vec();
+        let offset = file.len() as u64;
+        file.extend_from_slice(snapshot.seal(2, offset));
+        fs::write(snapshot::snapshot_path(&dir.0, 2), file).unwrap();
+
+        let engine = dir.open_with(one_per_segment).unwrap();
+        assert_eq!(dump(&engine).await, expected, "caught {caught}");
+        assert_eq!((engine.stats().oldest, engine.stats().revision), (6, 7));
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_its_snapshot_is_an_error() {
+    let dir = Dir::new();
+    let one_per_segment = Options { segment_bytes: 1, ..options() };
+    {
+        let engine = dir.open_with(one_per_segment.clone()).unwrap();
+        for n in 0..5 {
+            put(&engine, &format!("k/{n}"), "x").await.unwrap();
+        }
+    }
+    let mut snapshot = frame::Frame::default();
+    snapshot.end(9, 0);
+    let mut file = frame::file_header(frame::Role::Snapshot, 2).to_vec();
+    let offset = file.len() as u64;
+    file.extend_from_slice(snapshot.seal(2, offset));
+    fs::write(snapshot::snapshot_path(&dir.0, 2), file).unwrap();
+    let error = dir.open_with(one_per_segment).err().unwrap().to_string();
+    assert!(error.contains("ends at revision 5") && error.contains('9'), "{error}");
+}
+
 #[tokio::test]
 async fn a_torn_end_is_cut_at_any_byte() {
     let dir = Dir::new();
