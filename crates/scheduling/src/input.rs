@@ -119,6 +119,31 @@ pub struct Peers {
 /// cluster's own report; nothing for no opinion.
 pub type Estimate<'a> = &'a (dyn Fn(&Member) -> Option<i64> + Sync);
 
+/// A step of the pipeline, under the name that metrics know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Refusing clusters.
+    Filter,
+    /// Estimating room and ordering candidates.
+    Score,
+    /// Choosing by spread constraints.
+    Select,
+    /// Assigning replicas.
+    AssignReplicas,
+}
+
+impl Step {
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "Filter",
+            Self::Score => "Score",
+            Self::Select => "Select",
+            Self::AssignReplicas => "AssignReplicas",
+        }
+    }
+}
+
 /// Everything a decision is made from.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
@@ -134,6 +159,8 @@ pub struct Input<'a> {
     pub peers: Option<&'a Peers>,
     /// Estimates besides the general one; the smallest counts.
     pub estimate: Option<Estimate<'a>>,
+    /// Told when a step has ended, so that somebody with a clock can measure it.
+    pub after_step: Option<&'a (dyn Fn(Step) + Sync)>,
 }
 
 impl Input<'_> {

@@ -25,7 +25,7 @@ pub mod webster;
 pub use divide::Strategy;
 pub use error::Error;
 pub use filter::{Plugin, Plugins, Refusal};
-pub use input::{Estimate, Features, Input, Member, Peers, Snapshot};
+pub use input::{Estimate, Features, Input, Member, Peers, Snapshot, Step};
 pub use schedule::{Outcome, schedule};
 pub use trace::{Attempt, Considered, Division, Mode, Region, Trace};
 pub use trigger::{Reason, needs_scheduling};

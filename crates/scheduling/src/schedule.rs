@@ -14,7 +14,7 @@ use crate::affinity::Scope;
 use crate::divide::{self, Candidate, Job, Share, Strategy};
 use crate::error::Error;
 use crate::filter::{Plugin, Refusal, taint_text, untolerated};
-use crate::input::{Input, Member};
+use crate::input::{Input, Member, Step};
 use crate::select::{self, Limits, Spread, Wanted};
 use crate::trace::{Attempt, Considered, Trace};
 use crate::webster::Ties;
@@ -97,19 +97,29 @@ impl Run<'_> {
     fn run(mut self) -> Result<Vec<TargetCluster>, Error> {
         let assigned = self.assigned();
         let feasible = self.filter(&assigned)?;
+        self.after(Step::Filter);
         let strategy = strategy(self.placement);
         let mut candidates = self.score(&feasible, &assigned)?;
         candidates.sort_unstable_by_key(Candidate::preference);
         self.tell_candidates(&candidates);
+        self.after(Step::Score);
         let selected =
             self.select(candidates, strategy).map_err(|e| e.within("failed to select clusters"))?;
         self.told.selected = selected.iter().map(|c| Arc::clone(self.member(c.rank).name())).collect();
+        self.after(Step::Select);
         let mut result =
             self.assign(&selected, strategy).map_err(|e| e.within("failed to assign replicas"))?;
+        self.after(Step::AssignReplicas);
         if self.input.features.empty_workload_propagation {
             self.attach_empty(&selected, &mut result);
         }
         Ok(result)
+    }
+
+    fn after(&self, step: Step) {
+        if let Some(told) = self.input.after_step {
+            told(step);
+        }
     }
 
     fn member(&self, rank: u32) -> &Member {

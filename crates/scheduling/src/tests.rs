@@ -147,6 +147,7 @@ impl Story {
             features: self.features,
             peers: self.peers.as_ref(),
             estimate: None,
+            after_step: None,
         };
         schedule(&input)
     }

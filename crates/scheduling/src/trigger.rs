@@ -10,6 +10,8 @@ use crate::input::{Features, Snapshot, is_fresh};
 pub enum Reason {
     /// The placement is not the one that was applied last.
     PlacementChanged,
+    /// Nobody knows which of the placement's affinity terms is in use.
+    AffinityUnknown,
     /// The assigned replicas do not add up to the template's.
     ReplicasChanged,
     /// Somebody asked for a fresh start.
@@ -26,6 +28,7 @@ impl Reason {
         match self {
             Self::ReplicasChanged => "ScaleSchedule",
             Self::PlacementChanged
+            | Self::AffinityUnknown
             | Self::RescheduleTriggered
             | Self::AlwaysFollowsClusters
             | Self::ClusterTerminating => "ReconcileSchedule",
@@ -48,6 +51,8 @@ pub fn needs_scheduling(
     let terminating = |name: &str| snapshot.get(name).is_some_and(|m| m.cluster().metadata.is_deleting());
     if applied.is_none_or(|applied| placement_changed(placement, applied, status)) {
         Some(Reason::PlacementChanged)
+    } else if affinity_unknown(placement, status) {
+        Some(Reason::AffinityUnknown)
     } else if replicas_changed(spec, placement, features) {
         Some(Reason::ReplicasChanged)
     } else if is_fresh(spec, status) {
@@ -83,6 +88,13 @@ fn placement_changed(placement: &Placement, applied: &Placement, status: &Resour
         (Some(now), Some(then)) => now != then,
         _ => true,
     }
+}
+
+/// The name of the term in use is written after the result; a crash in between loses it.
+fn affinity_unknown(placement: &Placement, status: &ResourceBindingStatus) -> bool {
+    let terms = &placement.cluster_affinities;
+    let observed = &status.scheduler_observing_affinity_name;
+    !terms.is_empty() && !terms.iter().any(|term| term.affinity_name == *observed)
 }
 
 fn replicas_changed(spec: &ResourceBindingSpec, placement: &Placement, features: &Features) -> bool {

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use expect_test::expect;
 use serde_json::json;
 
 use super::{story, targets};
-use crate::{Error, Peers, Plugins};
+use crate::{Error, Input, Member, Peers, Plugins, Snapshot, schedule};
 
 #[test]
 fn everything_goes_everywhere_without_wishes() {
@@ -168,4 +169,50 @@ fn terms_are_tried_in_order_from_the_one_in_use() {
 fn objects_without_replicas_go_to_every_selected_cluster() {
     story(&["m1", "m2"], 0, json!({})).with(|s| s.spec.replica_requirements = None).goes("m1=0 m2=0");
     assert_eq!(targets("m1=3")[0].replicas, 3);
+}
+
+#[test]
+fn every_step_is_told_when_it_has_ended() {
+    let steps = |clusters: &[&str]| {
+        let story = story(clusters, 1, json!({}));
+        let snapshot: Snapshot = story.clusters.iter().cloned().collect();
+        let told = Mutex::new(Vec::new());
+        schedule(&Input {
+            spec: &story.spec,
+            status: &story.status,
+            snapshot: &snapshot,
+            features: story.features,
+            peers: None,
+            estimate: None,
+            after_step: Some(&|step| told.lock().unwrap().push(step.name())),
+        });
+        told.into_inner().unwrap()
+    };
+    assert_eq!(steps(&["m1"]), ["Filter", "Score", "Select", "AssignReplicas"]);
+    assert_eq!(steps(&["m1 no-api"]), [] as [&str; 0]);
+}
+
+#[test]
+fn a_better_informed_estimate_counts_when_it_is_smaller() {
+    let dynamic = json!({ "replicaScheduling": {
+        "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+        "weightPreference": { "dynamicWeight": "AvailableReplicas" } } });
+    let story = story(&["m1 pods=10", "m2 pods=10", "m3 pods=10"], 5, dynamic);
+    let snapshot: Snapshot = story.clusters.iter().cloned().collect();
+    let estimate = |member: &Member| match member.name().as_ref() {
+        "m1" => Some(2),
+        "m2" => Some(-1),
+        _ => Some(99),
+    };
+    let outcome = schedule(&Input {
+        spec: &story.spec,
+        status: &story.status,
+        snapshot: &snapshot,
+        features: story.features,
+        peers: None,
+        estimate: Some(&estimate),
+        after_step: None,
+    });
+    let available: Vec<i64> = outcome.trace.attempts[0].candidates.iter().map(|c| c.available).collect();
+    assert_eq!(available, [10, 10, 2]);
 }

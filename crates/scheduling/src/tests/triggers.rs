@@ -64,7 +64,8 @@ fn only_the_affinity_term_in_use_counts() {
     assert!(check("a", &terms(&[("b", "m2")])), "it is new");
     assert!(check("c", &terms(&[("c", "m1")])), "it is gone");
     assert!(check("", &terms(&[("a", "m1")])), "none is in use");
-    assert!(!check("", &now), "nothing changed");
+    assert!(!check("a", &now), "nothing changed");
+    assert!(check("", &now), "nobody knows which one is in use");
 }
 
 #[test]

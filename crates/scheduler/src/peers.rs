@@ -1,0 +1,126 @@
+//! Where the other workloads of a binding's affinity groups are (gate `WorkloadAffinity`).
+//!
+//! Two workloads that must stay apart may be scheduled at the same moment, before the cache shows the
+//! result of either. So results count from the moment they are decided: [`Promised`] keeps them until the
+//! cache has caught up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use machinery::{Object, ObjectKey};
+use scheduling::Peers;
+use serde_json::Value;
+
+/// The groups of a workload; empty names mean none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Groups {
+    pub(crate) affinity: String,
+    pub(crate) anti_affinity: String,
+}
+
+impl Groups {
+    /// The groups a binding names.
+    pub(crate) fn of(binding: &Object) -> Self {
+        let text = |field: &str| {
+            binding.str_at(&format!("/spec/workloadAffinityGroups/{field}")).unwrap_or_default().to_owned()
+        };
+        Self { affinity: text("affinityGroup"), anti_affinity: text("antiAffinityGroup") }
+    }
+
+    /// Whether the workload is in any group.
+    pub(crate) fn is_some(&self) -> bool {
+        !self.affinity.is_empty() || !self.anti_affinity.is_empty()
+    }
+}
+
+/// Results that have been decided and that the cache does not show yet: clusters per binding.
+pub(crate) type Promised = BTreeMap<ObjectKey, BTreeSet<String>>;
+
+/// Collects where the other workloads of the groups are, among the bindings of the same namespace.
+pub(crate) fn collect<'a>(
+    binding: &Object,
+    namesakes: impl IntoIterator<Item = &'a Object>,
+    promised: &Promised,
+) -> Peers {
+    let (own, groups) = (binding.key(), Groups::of(binding));
+    let mut peers = Peers::default();
+    for other in namesakes {
+        let key = other.key();
+        if key == own {
+            continue;
+        }
+        let theirs = Groups::of(other);
+        let together = !groups.affinity.is_empty() && groups.affinity == theirs.affinity;
+        let apart = !groups.anti_affinity.is_empty() && groups.anti_affinity == theirs.anti_affinity;
+        if !together && !apart {
+            continue;
+        }
+        let clusters = promised.get(&key).cloned().unwrap_or_else(|| clusters(other));
+        if apart {
+            peers.anti_affinity.extend(clusters.iter().cloned());
+        }
+        if together && !clusters.is_empty() {
+            peers.affinity.push(clusters);
+        }
+    }
+    peers
+}
+
+/// The clusters of a binding's result.
+pub(crate) fn clusters(binding: &Object) -> BTreeSet<String> {
+    let clusters = binding.at("/spec/clusters").and_then(Value::as_array);
+    let names = clusters.into_iter().flatten().filter_map(|c| c.get("name")?.as_str());
+    names.map(ToOwned::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn binding(name: &str, affinity: &str, anti: &str, clusters: &[&str]) -> Object {
+        let mut binding = Object::new("work.karmada.io/v1alpha2", "ResourceBinding", "ns", name);
+        let clusters: Vec<Value> = clusters.iter().map(|name| json!({ "name": name })).collect();
+        binding.set("/spec/clusters", clusters);
+        binding.set(
+            "/spec/workloadAffinityGroups",
+            json!({ "affinityGroup": affinity, "antiAffinityGroup": anti }),
+        );
+        binding
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    #[test]
+    fn peers_are_the_others_of_the_same_group() {
+        let own = binding("own", "g=1", "h=1", &["m9"]);
+        let others = [
+            own.clone(),
+            binding("near", "g=1", "", &["m1", "m2"]),
+            binding("not-placed", "g=1", "", &[]),
+            binding("far", "", "h=1", &["m3"]),
+            binding("stranger", "g=2", "h=2", &["m4"]),
+        ];
+        let peers = collect(&own, &others, &Promised::new());
+        assert_eq!(peers, Peers { affinity: vec![set(&["m1", "m2"])], anti_affinity: set(&["m3"]) });
+    }
+
+    #[test]
+    fn a_result_counts_from_the_moment_it_is_decided() {
+        let own = binding("own", "", "h=1", &[]);
+        let rival = binding("rival", "", "h=1", &[]);
+        let promised = Promised::from([(rival.key(), set(&["m1"]))]);
+        assert_eq!(collect(&own, [&rival], &promised).anti_affinity, set(&["m1"]));
+        assert_eq!(collect(&own, [&rival], &Promised::new()).anti_affinity, set(&[]));
+    }
+
+    #[test]
+    fn without_groups_nobody_is_a_peer() {
+        let own = binding("own", "", "", &[]);
+        assert!(!Groups::of(&own).is_some());
+        let other = binding("other", "", "", &["m1"]);
+        assert_eq!(collect(&own, [&other], &Promised::new()), Peers::default());
+    }
+}
