@@ -58,8 +58,7 @@ pub(crate) static CUSTOM_RESOURCE_DEFINITION: Rules = Rules {
 
 fn storage_version(definition: &Object) -> Option<&str> {
     let versions = definition.value().child(&["spec"]).list("versions");
-    // With several, a mistake that validation reports, the last one counts.
-    versions.iter().filter(|v| v.flag("storage")).map(|v| v.text("name")).last()
+    versions.iter().find(|v| v.flag("storage")).map(|v| v.text("name"))
 }
 
 fn validate(definition: &Object) -> Vec<Cause> {

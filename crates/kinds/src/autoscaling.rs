@@ -317,6 +317,9 @@ fn to_v2(hpa: &mut Object) {
     }
     let Some(status) = hpa.fields_mut().map_mut("status") else { return };
     let percent = status.remove("currentCPUUtilizationPercentage").and_then(|p| p.as_i64());
+    if status.int("currentReplicas") == Some(0) {
+        status.remove("currentReplicas");
+    }
     if conditions.is_array() {
         status.insert("conditions".into(), conditions);
     }
@@ -331,9 +334,12 @@ fn to_v2(hpa: &mut Object) {
     status.insert("currentMetrics".into(), current);
 }
 
+/// Fields of one source: the annotation's name, and the path in the second version.
+type OldFields = &'static [(&'static str, &'static [&'static str])];
+
 /// Fields of a metric in the annotation, by source: where the annotation keeps what the second version
 /// has at the path.
-const OLD_FIELDS: &[(&str, &[(&str, &[&str])])] = &[
+const OLD_FIELDS: &[(&str, OldFields)] = &[
     (
         "resource",
         &[
@@ -380,7 +386,7 @@ const OLD_FIELDS: &[(&str, &[(&str, &[&str])])] = &[
     ),
 ];
 
-fn old_fields(metric: &Value) -> Option<(&'static str, &'static [(&'static str, &'static [&'static str])])> {
+fn old_fields(metric: &Value) -> Option<(&'static str, OldFields)> {
     let field = source_field(metric)?;
     OLD_FIELDS.iter().find(|(source, _)| *source == field).copied()
 }

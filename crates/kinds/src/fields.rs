@@ -103,7 +103,7 @@ impl Fill for Map {
         self.get_mut(key)?.as_object_mut()
     }
 
-    fn maps_mut(&mut self, key: &str) -> impl Iterator<Item = &mut Map> {
+    fn maps_mut(&mut self, key: &str) -> impl Iterator<Item = &mut Self> {
         self.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
     }
 }

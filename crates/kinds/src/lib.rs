@@ -164,3 +164,6 @@ impl Kind {
             || self.rules.field_labels.contains(&label)
     }
 }
+
+#[cfg(test)]
+mod tests;

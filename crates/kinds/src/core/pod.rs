@@ -241,6 +241,28 @@ fn set_scheduled(pod: &mut Object, now: &str) {
     pod.set("/status/conditions", conditions);
 }
 
+/// What the built-in admission plugins add to a new pod that names no priority class: priority 0, and five
+/// minutes of patience with a node that is not ready or cannot be reached.
+pub fn admission_defaults(pod: &mut Object) {
+    let Some(spec) = pod.fields_mut().map_mut("spec") else { return };
+    if spec.text("priorityClassName").is_empty() {
+        spec.fill("priority", 0);
+    }
+    spec.fill_text("preemptionPolicy", "PreemptLowerPriority");
+    let mut tolerations = spec.list("tolerations").to_vec();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let covered = tolerations.iter().any(|t| {
+            matches!(t.text("effect"), "" | "NoExecute") && (t.text("key") == key || t.text("key").is_empty())
+        });
+        if !covered {
+            tolerations.push(json!({
+                "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300,
+            }));
+        }
+    }
+    spec.insert("tolerations".into(), tolerations.into());
+}
+
 /// Seconds a deleted pod has to stop: what was asked for, else what its spec says; nothing for pods
 /// that run nowhere or have finished.
 pub fn deletion_grace_secs(pod: &Object, asked: Option<i64>) -> i64 {

@@ -25,6 +25,7 @@ pub(crate) static SERVICE: Rules = Rules {
     },
     prepare_update: |new, old| {
         keep_status(new, old);
+        follow_cluster_ip(new, old);
         carry_over(new, old);
         families(new);
     },
@@ -175,6 +176,19 @@ fn families(service: &mut Object) {
     if let Some(spec) = service.fields_mut().make("spec") {
         spec.fill("ipFamilies", json!([family]));
         spec.fill_text("ipFamilyPolicy", "SingleStack");
+    }
+}
+
+/// Clients of old change `clusterIP` alone: the list follows.
+fn follow_cluster_ip(new: &mut Object, old: &Object) {
+    let ip = spec(new).text("clusterIP").to_owned();
+    let same_list = spec(new).get_or_null("clusterIPs") == spec(old).get_or_null("clusterIPs");
+    if same_list && ip != spec(old).text("clusterIP") {
+        if ip.is_empty() {
+            new.remove("/spec/clusterIPs");
+        } else {
+            new.set("/spec/clusterIPs", json!([ip]));
+        }
     }
 }
 

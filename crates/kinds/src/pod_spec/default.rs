@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fields::{Fill, Map, Read};
+use crate::quantities::{canonicalise, canonicalise_one, canonicalise_resources};
 
 /// Defaults of the template under `key` of a workload's spec.
 pub(crate) fn template(spec: &mut Map, key: &str) {
@@ -21,6 +22,8 @@ pub(crate) fn pod_spec(spec: &mut Map) {
     spec.fill("terminationGracePeriodSeconds", 30);
     spec.fill("securityContext", json!({}));
     service_account(spec);
+    canonicalise(spec, "overhead");
+    canonicalise_resources(spec, "resources");
     let host_network = spec.flag("hostNetwork");
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for c in spec.maps_mut(list) {
@@ -64,6 +67,7 @@ fn container(c: &mut Map) {
     c.fill_text("terminationMessagePath", "/dev/termination-log");
     c.fill_text("terminationMessagePolicy", "File");
     c.fill("resources", json!({}));
+    canonicalise_resources(c, "resources");
     for port in c.maps_mut("ports") {
         port.fill_text("protocol", "TCP");
     }
@@ -105,6 +109,10 @@ fn field_ref(parent: &mut Map) {
     if let Some(field) = parent.map_mut("fieldRef") {
         field.fill_text("apiVersion", "v1");
     }
+    if let Some(field) = parent.map_mut("resourceFieldRef") {
+        field.fill("divisor", "0");
+        field.get_mut("divisor").into_iter().for_each(canonicalise_one);
+    }
 }
 
 fn probe(p: &mut Map) {
@@ -137,6 +145,9 @@ fn volume(v: &mut Map) {
             s.fill("defaultMode", 0o644);
         }
     }
+    if let Some(size) = v.map_mut("emptyDir").and_then(|e| e.get_mut("sizeLimit")) {
+        canonicalise_one(size);
+    }
     if let Some(d) = v.map_mut("downwardAPI") {
         d.maps_mut("items").for_each(field_ref);
     }
@@ -155,7 +166,7 @@ fn volume(v: &mut Map) {
     {
         template.fill("metadata", json!({}));
         if let Some(spec) = template.map_mut("spec") {
-            spec.fill_text("volumeMode", "Filesystem");
+            crate::core::volume::default_claim_spec(spec);
         }
     }
     if let Some(image) = v.map_mut("image") {
