@@ -79,6 +79,8 @@ pub struct Kind {
     /// Whether a delete without a propagation policy orphans the dependents (jobs and replication
     /// controllers of the first API); all others are collected in the background.
     pub orphans_dependents: bool,
+    /// What a `Warning` header says about every use of the kind; empty for kinds with a future.
+    pub deprecation: &'static str,
     /// Whether a finished delete answers the object instead of a `Status`.
     pub returns_deleted: bool,
     /// The rules of the kind.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::tables;
 
-/// The rules of a kind. Functions that do nothing are the default; see [`Rules::PLAIN`].
+/// The rules of a kind. Objects are in the form of the kind's own version, old ones too. Functions that do nothing are the default; see [`Rules::PLAIN`].
 #[derive(Debug)]
 pub struct Rules {
     /// What is wrong with a name; empty for a good one. On create a `generateName` has already been
@@ -79,11 +79,6 @@ impl Rules {
         from_storage: |_| {},
         to_storage: |_| {},
     };
-
-    /// [`Rules::PLAIN`] for a kind with a status subresource: the main resource drops the status on
-    /// create and keeps it on update.
-    pub const WITH_STATUS: Self =
-        Self { prepare_create: drop_status, prepare_update: keep_status, ..Self::PLAIN };
 }
 
 /// Removes the status a client sent with a create.

@@ -58,6 +58,7 @@ impl GroupVersion {
             create_on_update: false,
             orphans_dependents: false,
             returns_deleted: false,
+            deprecation: "",
             rules: &Rules::PLAIN,
         }
     }
@@ -130,6 +131,11 @@ impl Kind {
         self
     }
 
+    const fn deprecated(mut self, warning: &'static str) -> Self {
+        self.deprecation = warning;
+        self
+    }
+
     const fn returns_deleted(mut self) -> Self {
         self.returns_deleted = true;
         self
@@ -177,11 +183,13 @@ static KINDS: &[Kind] = &[
         .short(&["cs"])
         .verbs(&["get", "list"])
         .not_stored()
+        .deprecated("v1 ComponentStatus is deprecated in v1.19+")
         .rules(&core::quota::COMPONENT_STATUS),
     CORE.namespaced("ConfigMap", "configmaps", "configmap").short(&["cm"]).rules(&core::config::CONFIG_MAP),
     CORE.namespaced("Endpoints", "endpoints", "endpoints")
         .short(&["ep"])
         .create_on_update()
+        .deprecated("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
         .rules(&core::endpoints::ENDPOINTS),
     CORE.namespaced("Event", "events", "event").short(&["ev"]).create_on_update().rules(&core::event::CORE),
     CORE.namespaced("LimitRange", "limitranges", "limitrange")

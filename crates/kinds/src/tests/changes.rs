@@ -261,3 +261,41 @@ fn the_grace_of_a_pod_depends_on_whether_it_runs() {
     assert_eq!(grace(&pod(spec, "Succeeded"), Some(2)), 0);
     assert_eq!(grace(&pod(json!({}), "Pending"), None), 0);
 }
+
+#[test]
+fn a_settled_object_needs_no_write() {
+    let ports = json!([{"port": 80, "targetPort": "http"}]);
+    let container =
+        json!({"name": "c", "image": "i", "resources": {"limits": {"cpu": "0.1", "memory": "1000Mi"}}});
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [container]}});
+    let claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}});
+    let objects = [
+        create("Pod", json!({"spec": {"containers": [container], "volumes": [{"name": "v"}]}})),
+        create("Service", json!({"spec": {"type": "NodePort", "ports": ports}})),
+        create("Job", json!({"spec": {"template": template}})),
+        create(
+            "CronJob",
+            json!({"spec": {"schedule": "@daily", "jobTemplate": {"spec": {"template": template}}}}),
+        ),
+        create("PersistentVolumeClaim", json!({"spec": claim})),
+        create("Namespace", json!({})),
+        create("Node", json!({"status": {"capacity": {"cpu": "4000m"}}})),
+        create("ConfigMap", json!({"data": {"a": "b"}, "immutable": true})),
+        create("Secret", json!({"stringData": {"a": "b"}, "immutable": true})),
+        create("EndpointSlice", json!({"addressType": "IPv4", "endpoints": [{"addresses": ["1.2.3.4"]}]})),
+        create("RoleBinding", json!({"roleRef": {"kind": "Role", "name": "r"}})),
+        create("NetworkPolicy", json!({"spec": {"podSelector": {}, "ingress": [{}]}})),
+        create("PodDisruptionBudget", json!({"spec": {"minAvailable": "50%"}})),
+        workload("Deployment"),
+        workload("ReplicaSet"),
+        workload("StatefulSet"),
+        workload("DaemonSet"),
+    ];
+    for old in objects {
+        let name = format!("{}/{}", old.api_version(), old.kind());
+        let new = update(&name, &old, |_| {});
+        assert_eq!(new, old, "{name}");
+        assert_eq!(complaint(&name, &new, (kind(&name).rules.validate_update)(&new, &old)), "", "{name}");
+        assert_eq!(complaint(&name, &new, (kind(&name).rules.validate_create)(&new)), "", "{name}");
+    }
+}
