@@ -1,1 +1,17 @@
-//! The admission rules as a webhook server.
+//! The admission rules, called in the API server's process or as a webhook server.
+//!
+//! ```text
+//! POST /mutate-…, /validate-…   AdmissionReview in, AdmissionReview out
+//! GET  /readyz, /healthz        ok
+//! GET  /metrics                 Prometheus text
+//! ```
+//!
+//! The rules themselves are pure and live in the crate `admission`; [`Rules`] hands them the time, ids and
+//! what they must know of other objects.
+
+mod review;
+mod rules;
+mod server;
+
+pub use rules::Rules;
+pub use server::{Error, Options, run};

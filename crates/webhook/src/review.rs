@@ -1,0 +1,158 @@
+//! `admission.k8s.io/v1` AdmissionReview: a request in, an answer out. See
+//! <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#webhook-request-and-response>.
+
+use admission::{Denial, Operation, Phase, Webhook};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use machinery::{GroupVersionKind, Object};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Rules;
+
+/// Why a body is not a review this server can answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// It is not JSON of the right shape.
+    #[error("the body is not an AdmissionReview: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// It is another kind or version.
+    #[error("the body is a {0}, not an AdmissionReview of admission.k8s.io/v1")]
+    Kind(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review {
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    request: Request,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    uid: String,
+    kind: GroupVersionKind,
+    operation: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    object: Option<Value>,
+    #[serde(default)]
+    old_object: Option<Value>,
+}
+
+/// Answers the review in a body by the rule at a path.
+pub(crate) fn answer(rules: &Rules, webhook: &Webhook, body: &[u8]) -> Result<Value, Unreadable> {
+    let Review { api_version, kind, request } = serde_json::from_slice(body)?;
+    if kind != "AdmissionReview" || api_version != "admission.k8s.io/v1" {
+        return Err(Unreadable::Kind(format!("{kind} of {api_version}")));
+    }
+    let uid = request.uid.clone();
+    let response = match decide(rules, webhook, request) {
+        Ok(None) => json!({ "uid": uid, "allowed": true }),
+        Ok(Some(patch)) => {
+            let patch = STANDARD.encode(patch.to_string());
+            json!({ "uid": uid, "allowed": true, "patchType": "JSONPatch", "patch": patch })
+        }
+        Err(denial) => {
+            let mut status = json!({ "code": denial.code, "message": denial.message, "status": "Failure" });
+            if !denial.reason.is_empty() {
+                status["reason"] = denial.reason.into();
+            }
+            json!({ "uid": uid, "allowed": false, "status": status })
+        }
+    };
+    Ok(json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response }))
+}
+
+/// The patch that a mutating rule asks for, nothing when it asks for none, or the refusal.
+fn decide(rules: &Rules, webhook: &Webhook, request: Request) -> Result<Option<Value>, Denial> {
+    let Some(operation) = Operation::parse(&request.operation) else { return Ok(None) };
+    let read = |value: Option<Value>| {
+        let value = value.filter(|v| !v.is_null());
+        value.map(Object::from_value).transpose().map_err(|e| Denial::malformed(&e))
+    };
+    let old = read(request.old_object)?;
+    let object = read(request.object)?;
+    match webhook.phase() {
+        Phase::Mutating => {
+            let Some(before) = object else { return Ok(None) };
+            let mut after = before.clone();
+            rules
+                .mutate(&request.kind, operation, &request.namespace, &mut after, old.as_ref())
+                .map_err(|(_, d)| d)?;
+            if after == before {
+                return Ok(None);
+            }
+            let patch = json_patch::diff(before.value(), after.value());
+            Ok(Some(serde_json::to_value(patch).expect("a JSON patch is JSON")))
+        }
+        Phase::Validating => {
+            // A deletion has only the stored object, and that is what would go.
+            let (judged, old) = if operation == Operation::Delete { (old, None) } else { (object, old) };
+            let Some(judged) = judged else { return Ok(None) };
+            rules.validate(&request.kind, operation, &judged, old.as_ref()).map_err(|(_, d)| d).map(|()| None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> Rules {
+        let clock = clock::Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
+        Rules::new(admission::Options::default(), clock, clock::Ids::seeded(1))
+    }
+
+    fn review(path: &str, operation: &str, spec: Value) -> Value {
+        let webhook = admission::by_path(path).unwrap();
+        let object = json!({
+            "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy",
+            "metadata": { "name": "p", "namespace": "ns" }, "spec": spec,
+        });
+        let body = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "u1", "operation": operation, "namespace": "ns", "name": "p",
+            "kind": { "group": "policy.karmada.io", "version": "v1alpha1", "kind": "PropagationPolicy" },
+            "object": object, "oldObject": null,
+        } });
+        answer(&rules(), webhook, body.to_string().as_bytes()).unwrap()["response"].clone()
+    }
+
+    #[test]
+    fn a_mutation_comes_back_as_a_json_patch() {
+        let spec = json!({ "resourceSelectors": [{ "apiVersion": "v1", "kind": "ConfigMap" }] });
+        let response = review("/mutate-propagationpolicy", "CREATE", spec);
+        assert_eq!((&response["uid"], &response["allowed"]), (&json!("u1"), &json!(true)));
+        let patch = STANDARD.decode(response["patch"].as_str().unwrap()).unwrap();
+        let patch: Vec<Value> = serde_json::from_slice(&patch).unwrap();
+        assert!(
+            patch.iter().any(|p| p["path"] == "/spec/resourceSelectors/0/namespace" && p["value"] == "ns"),
+            "{patch:?}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_carries_its_text() {
+        let spec = json!({
+            "resourceSelectors": [{ "apiVersion": "v1", "kind": "ConfigMap", "namespace": "ns" }],
+            "placement": { "clusterAffinity": {}, "clusterAffinities": [{ "affinityName": "a" }] },
+        });
+        let response = review("/validate-propagationpolicy", "CREATE", spec);
+        assert_eq!(response["allowed"], false);
+        assert!(!response["status"]["message"].as_str().unwrap().is_empty());
+    }
+
+    #[test]
+    fn another_kind_of_body_is_an_error_not_a_yes() {
+        let webhook = admission::by_path("/mutate-work").unwrap();
+        assert!(answer(&rules(), webhook, b"{}").is_err());
+        let old = json!({ "apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview", "request": {
+            "uid": "u", "operation": "CREATE", "kind": { "group": "", "version": "v1", "kind": "Pod" } } });
+        assert!(matches!(answer(&rules(), webhook, old.to_string().as_bytes()), Err(Unreadable::Kind(_))));
+    }
+}

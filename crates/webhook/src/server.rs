@@ -1,0 +1,124 @@
+//! The HTTPS server around the rules.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use runtime::{Shutdown, metrics, spawn};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Rules, review};
+
+/// A review holds the object twice; the API server takes objects of up to 1.5 MiB in 3 MiB bodies.
+const BODY_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// How long a client may take for the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the server listens.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address and port; upstream's port is 8443.
+    pub address: SocketAddr,
+    /// The serving certificate.
+    pub tls: Arc<ServerConfig>,
+}
+
+/// Why the server ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// Serves the rules until shutdown.
+///
+/// # Errors
+/// [`Error::Listen`].
+pub async fn run(options: Options, rules: Rules, shutdown: Shutdown) -> Result<(), Error> {
+    let address = options.address;
+    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let acceptor = TlsAcceptor::from(options.tls);
+    tracing::info!(%address, "webhook listening");
+    while let Some(accepted) = shutdown.or(listener.accept()).await {
+        match accepted {
+            Ok((socket, _)) => {
+                let (acceptor, rules, shutdown) = (acceptor.clone(), rules.clone(), shutdown.clone());
+                spawn("webhook-connection", async move {
+                    shutdown.or(connection(socket, acceptor, rules)).await;
+                });
+            }
+            // Out of file descriptors, most likely: others may be given back in a moment.
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn connection(socket: TcpStream, acceptor: TlsAcceptor, rules: Rules) {
+    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let service = hyper::service::service_fn(move |request| {
+        let rules = rules.clone();
+        async move { Ok::<_, Infallible>(serve(&rules, request).await) }
+    });
+    let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(error, "connection ended");
+    }
+}
+
+async fn serve(rules: &Rules, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let path = request.uri().path().to_owned();
+    match (request.method().clone(), path.as_str()) {
+        (Method::GET, "/readyz" | "/healthz") => text(StatusCode::OK, "ok"),
+        (Method::GET, "/metrics") => text(StatusCode::OK, metrics::text()),
+        (Method::POST, path) => match admission::by_path(path) {
+            Some(webhook) => match Limited::new(request.into_body(), BODY_LEN_MAX).collect().await {
+                Ok(body) => match review::answer(rules, webhook, &body.to_bytes()) {
+                    Ok(answer) => json(&answer),
+                    Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
+                },
+                Err(error) => text(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            },
+            None => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+        },
+        _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+    }
+}
+
+fn text(code: StatusCode, body: impl Into<String>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.into())));
+    *response.status_mut() = code;
+    response
+}
+
+fn json(value: &serde_json::Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(value.to_string())));
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}
