@@ -139,10 +139,9 @@ pub fn apply(
         entry.fields.subtract(&changes.removed);
     }
     let mut entry = Entry::new(writer, Operation::Apply, wanted);
-    if let Some(own) = own.filter(|own| own.fields == entry.fields && own.api_version == entry.api_version) {
-        if changes.is_empty() && !own.time.is_empty() {
-            entry.time = own.time;
-        }
+    let settled = |own: &Entry| own.fields == entry.fields && own.api_version == entry.api_version;
+    if let Some(own) = own.filter(|own| settled(own) && changes.is_empty() && !own.time.is_empty()) {
+        entry.time = own.time;
     }
     entries.push(entry);
 

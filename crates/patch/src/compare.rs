@@ -27,8 +27,26 @@ impl Comparison {
     }
 }
 
-/// Compares two states; an absent one differs in every field.
+/// Whether the struct or map around a value exists in each state, written or not.
+#[derive(Clone, Copy)]
+struct Around {
+    old: bool,
+    new: bool,
+}
+
+/// Compares two states of an object; an absent one differs in every field.
 pub(crate) fn compare(old: Option<&Value>, new: Option<&Value>, node: Node<'_>) -> Comparison {
+    compare_at(old, new, node, Around { old: old.is_some(), new: new.is_some() })
+}
+
+fn compare_at(old: Option<&Value>, new: Option<&Value>, node: Node<'_>, around: Around) -> Comparison {
+    // A typed field that is null is absent.
+    let (old, new) = (old.filter(|v| node.has_value(v)), new.filter(|v| node.has_value(v)));
+    // A struct that is not written exists where the struct around it does.
+    let here = Around {
+        old: old.is_some() || (node.implied && around.old),
+        new: new.is_some() || (node.implied && around.new),
+    };
     let mut result = Comparison::default();
     if old == new {
         return result;
@@ -36,12 +54,12 @@ pub(crate) fn compare(old: Option<&Value>, new: Option<&Value>, node: Node<'_>) 
     let shape = |value: Option<&Value>| value.filter(|v| !is_hollow(v)).map(|v| node.shape(v));
     match (shape(old), shape(new)) {
         (Some(Shape::Map), None | Some(Shape::Map)) | (None, Some(Shape::Map)) => {
-            compare_maps(old, new, node, &mut result);
-            mark_whole(old, new, node, &mut result);
+            compare_maps(old, new, node, here, &mut result);
+            mark_whole(here, &mut result);
         }
         (Some(Shape::List), None | Some(Shape::List)) | (None, Some(Shape::List)) => {
             compare_lists(old, new, node, &mut result);
-            mark_whole(old, new, node, &mut result);
+            mark_whole(here, &mut result);
         }
         (Some(a), Some(b)) if a != b => {
             result.removed = compare(old, None, node).removed;
@@ -49,6 +67,9 @@ pub(crate) fn compare(old: Option<&Value>, new: Option<&Value>, node: Node<'_>) 
             result.removed.member = false;
             result.changed.member = true;
         }
+        // An implied field exists with its empty value.
+        _ if node.implied && around.old && old.is_none() && new.is_some_and(is_zero) => {}
+        _ if node.implied && around.new && new.is_none() && old.is_some_and(is_zero) => {}
         _ if new.is_none() => result.removed.member = true,
         _ => result.changed.member = !old.zip(new).is_some_and(|(a, b)| same(a, b)),
     }
@@ -65,6 +86,19 @@ pub(crate) fn is_hollow(value: &Value) -> bool {
     }
 }
 
+/// Whether a value is what Go has for an unset field.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        // An unset list is null, which an empty one is not.
+        Value::Array(_) => false,
+        Value::Null => true,
+    }
+}
+
 /// Equality by meaning: `1` is `1.0`.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
@@ -74,21 +108,28 @@ fn same(a: &Value, b: &Value) -> bool {
 }
 
 /// A map or list that came or went itself is in the set, besides its content.
-fn mark_whole(old: Option<&Value>, new: Option<&Value>, node: Node<'_>, result: &mut Comparison) {
-    if !node.implied {
-        result.changed.member |= old.is_none();
-        result.removed.member |= new.is_none();
-    }
+fn mark_whole(here: Around, result: &mut Comparison) {
+    result.changed.member |= !here.old;
+    result.removed.member |= !here.new;
 }
 
-fn compare_maps(old: Option<&Value>, new: Option<&Value>, node: Node<'_>, result: &mut Comparison) {
+fn compare_maps(
+    old: Option<&Value>,
+    new: Option<&Value>,
+    node: Node<'_>,
+    here: Around,
+    result: &mut Comparison,
+) {
     let empty = Map::new();
     let (old, new) = (fields(old).unwrap_or(&empty), fields(new).unwrap_or(&empty));
     let gone = old.keys().filter(|key| !new.contains_key(*key));
     for key in new.keys().chain(gone) {
         let (old, new) = (old.get(key), new.get(key));
         if old != new {
-            result.attach(PathElement::Field(key.clone()), compare(old, new, node.field_or_deduced(key)));
+            result.attach(
+                PathElement::Field(key.clone()),
+                compare_at(old, new, node.field_or_deduced(key), here),
+            );
         }
     }
 }

@@ -83,9 +83,16 @@ impl FieldSet {
 
     /// The set of some top-level fields, for example `["status"]`.
     pub fn of_fields(names: &[&str]) -> Self {
+        let children = names.iter().map(|name| (PathElement::Field((*name).into()), Self::leaf()));
+        Self { member: false, children: children.collect() }
+    }
+
+    /// The set of some fields by their paths, for example `[["spec"], ["metadata", "labels"]]`.
+    pub fn of_paths(paths: &[&[&str]]) -> Self {
         let mut set = Self::EMPTY;
-        for name in names {
-            set.insert(&[PathElement::Field((*name).into())]);
+        for path in paths {
+            let path: Vec<_> = path.iter().map(|name| PathElement::Field((*name).into())).collect();
+            set.insert(&path);
         }
         set
     }

@@ -77,4 +77,47 @@ mod tests {
     fn a_body_that_is_no_object_is_refused() {
         assert_eq!(apply_body(&mut json!({}), &json!([])).unwrap_err().code, 400);
     }
+
+    mod properties {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// Values without null, which a merge patch cannot express.
+        fn value() -> impl Strategy<Value = Value> {
+            let leaf = prop_oneof![
+                any::<bool>().prop_map(Value::from),
+                (0..3_i64).prop_map(Value::from),
+                "[ab]{0,2}".prop_map(Value::from),
+                prop::collection::vec(0..3_i64, 0..3).prop_map(Value::from),
+            ];
+            leaf.prop_recursive(4, 24, 4, |inner| {
+                prop::collection::btree_map("[a-d]", inner, 0..4).prop_map(|map| map.into_iter().collect())
+            })
+        }
+
+        fn difference(old: &Value, new: &Value) -> Value {
+            let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
+            let mut patch = Map::new();
+            for key in old.keys().filter(|key| !new.contains_key(*key)) {
+                patch.insert(key.clone(), Value::Null);
+            }
+            for (key, value) in new.iter().filter(|(key, value)| old.get(*key) != Some(value)) {
+                patch.insert(
+                    key.clone(),
+                    old.get(key).map_or_else(|| value.clone(), |old| difference(old, value)),
+                );
+            }
+            Value::Object(patch)
+        }
+
+        proptest! {
+            #[test]
+            fn a_difference_merged_in_gives_the_other_value(old in value(), new in value()) {
+                let mut merged = old.clone();
+                apply(&mut merged, &difference(&old, &new));
+                prop_assert_eq!(merged, new);
+            }
+        }
+    }
 }

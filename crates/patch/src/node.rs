@@ -51,6 +51,11 @@ impl<'a> Node<'a> {
         self.schema
     }
 
+    /// Whether a value counts as one here: in the typed fields of a built-in kind, null does not.
+    pub(crate) fn has_value(self, value: &Value) -> bool {
+        !(self.builtin && value.is_null())
+    }
+
     /// Whether anything may stand here.
     fn is_open(self) -> bool {
         self.schema.is_none_or(|s| {
@@ -164,13 +169,17 @@ impl<'a> Node<'a> {
 
 /// Fields of built-in kinds that hold a struct rather than a pointer to one. Where the same name is
 /// also used for a pointer, [`is_optional_twin`] knows.
-const VALUE_STRUCTS: [&str; 26] = [
+const VALUE_STRUCTS: [&str; 39] = [
     "acceptedNames",
     "backend",
     "clientConfig",
+    "conditions",
     "current",
     "daemonEndpoints",
+    "deprecatedSource",
+    "describedObject",
     "devices",
+    "involvedObject",
     "jobTemplate",
     "kubeletEndpoint",
     "lastState",
@@ -181,29 +190,42 @@ const VALUE_STRUCTS: [&str; 26] = [
     "names",
     "nodeInfo",
     "podAffinityTerm",
+    "podSelector",
     "pool",
+    "port",
     "preference",
+    "preferredVersion",
+    "priorityLevelConfiguration",
+    "regarding",
     "resources",
+    "roleRef",
+    "scaleTargetRef",
     "source",
     "spec",
     "state",
     "status",
     "strategy",
     "target",
+    "template",
     "updateStrategy",
+    "userInfo",
 ];
 
-/// Structs that are no pointers and required lists are there in every object of a built-in kind.
+/// The one required list that is left out when it is empty.
+const OMITTED_WHEN_EMPTY: &str = "validationActions";
+
+/// Structs that are no pointers and required fields are there in every object of a built-in kind.
 fn is_implied(parent: &Schema, name: &str, field: &Schema) -> bool {
     let empty = |default: &Value| default.as_object().is_some_and(Map::is_empty);
     match field.ty {
-        Type::Array => parent.required.iter().any(|required| required == name),
+        Type::Array | Type::Any | Type::String | Type::Integer | Type::Number | Type::Boolean => {
+            name != OMITTED_WHEN_EMPTY && parent.required.iter().any(|required| required == name)
+        }
         Type::Object if field.properties.is_empty() => false,
         Type::Object => {
             field.default.as_ref().is_some_and(empty)
-                || ((name == "template" || VALUE_STRUCTS.contains(&name)) && !is_optional_twin(parent, name))
+                || (VALUE_STRUCTS.contains(&name) && !is_optional_twin(parent, name))
         }
-        Type::Any | Type::String | Type::Integer | Type::Number | Type::Boolean => false,
     }
 }
 
@@ -218,6 +240,8 @@ fn is_optional_twin(parent: &Schema, name: &str) -> bool {
         // Of a CustomResourceDefinition's subresources and of a conversion webhook.
         "status" => has("scale"),
         "clientConfig" => has("conversionReviewVersions"),
+        // Of a peer in a NetworkPolicy.
+        "podSelector" => has("ipBlock"),
         _ => false,
     }
 }

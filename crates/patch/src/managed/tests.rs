@@ -265,3 +265,57 @@ mod properties {
         }
     }
 }
+
+/// A built-in object as a client creates it, and what its creator owns.
+fn check_create(value: Value, owned: Value) {
+    let mut new = object(value);
+    let gvk = new.gvk();
+    let schema = builtin(&gvk.api_version(), &gvk.kind);
+    track_update(None, &mut new, &writer("one", 1), schema, &FieldSet::of_fields(&["status"]));
+    assert_eq!(new.at("/metadata/managedFields/0/fieldsV1"), Some(&owned), "{gvk}");
+}
+
+#[test]
+fn creators_own_what_a_kubernetes_server_says_they_own() {
+    check_create(
+        json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
+            "spec": {"maxReplicas": 3, "minReplicas": 1, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}},
+        }),
+        json!({"f:spec": {"f:maxReplicas": {}, "f:minReplicas": {}, "f:scaleTargetRef": {"f:apiVersion": {}, "f:kind": {}, "f:name": {}}}}),
+    );
+    check_create(
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "n"},
+            "spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}], "policyTypes": ["Ingress"]},
+        }),
+        json!({"f:spec": {"f:ingress": {}, "f:policyTypes": {}}}),
+    );
+    check_create(
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "creationTimestamp": null},
+            "spec": {"restartPolicy": "Always", "containers": [{
+                "name": "c", "image": "i", "resources": {"limits": {"cpu": "1"}},
+                "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                "livenessProbe": {"httpGet": {"path": "/", "port": 80}},
+            }]},
+        }),
+        json!({"f:spec": {"f:restartPolicy": {}, "f:containers": {"k:{\"name\":\"c\"}": {
+            ".": {}, "f:name": {}, "f:image": {},
+            "f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}},
+            "f:env": {".": {}, "k:{\"name\":\"A\"}": {".": {}, "f:name": {}, "f:valueFrom": {".": {}, "f:fieldRef": {}}}},
+            "f:livenessProbe": {".": {}, "f:httpGet": {".": {}, "f:path": {}, "f:port": {}}},
+        }}}}),
+    );
+    check_create(
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "labels": {"a": "b"}},
+            "spec": {"selector": {"a": "b"}, "ports": [{"port": 80, "protocol": "TCP", "targetPort": "web"}]},
+            "status": {"loadBalancer": {}},
+        }),
+        json!({
+            "f:metadata": {"f:labels": {".": {}, "f:a": {}}},
+            "f:spec": {"f:selector": {}, "f:ports": {".": {}, "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:protocol": {}, "f:targetPort": {}}}},
+        }),
+    );
+}
