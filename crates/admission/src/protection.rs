@@ -1,0 +1,18 @@
+//! Protection against deletion, for objects of any kind.
+
+use api::names::{labels, values};
+
+use crate::{Denial, Validation, World};
+
+/// Refuses to delete what carries the label with the value `Always`.
+pub(crate) fn validate(request: &Validation<'_>, _: &World<'_>) -> Result<(), Denial> {
+    if request.object.label(labels::DELETION_PROTECTED) != Some(values::DELETION_PROTECTED_ALWAYS) {
+        return Ok(());
+    }
+    Err(Denial::forbidden(format!(
+        "{} {} is protected against deletion; remove the label {} first",
+        request.object.kind(),
+        request.object.key(),
+        labels::DELETION_PROTECTED,
+    )))
+}
