@@ -50,7 +50,13 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     })
 }
 
-fn write_kubeconfig(path: &Path, url: &str, ca: &str, certificate: &str, key: &str) -> Result<(), pki::Error> {
+fn write_kubeconfig(
+    path: &Path,
+    url: &str,
+    ca: &str,
+    certificate: &str,
+    key: &str,
+) -> Result<(), pki::Error> {
     use base64::Engine as _;
     let encode = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
     let text = format!(

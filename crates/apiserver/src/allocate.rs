@@ -242,15 +242,15 @@ impl Allocator {
             || (kind == "LoadBalancer"
                 && service.at("/spec/allocateLoadBalancerNodePorts") != Some(&Value::Bool(false)));
         let had = old.map(node_ports).unwrap_or_default();
-        let previous: Vec<Value> = old
-            .and_then(|o| o.at("/spec/ports")?.as_array().cloned())
-            .unwrap_or_default();
+        let previous: Vec<Value> =
+            old.and_then(|o| o.at("/spec/ports")?.as_array().cloned()).unwrap_or_default();
         let Some(ports) = service.value_mut().pointer_mut("/spec/ports").and_then(Value::as_array_mut) else {
             return;
         };
         let mut used = self.used();
         for (at, port) in ports.iter_mut().enumerate() {
-            let asked = port.get("nodePort").and_then(Value::as_u64).and_then(|p| u16::try_from(p).ok()).unwrap_or(0);
+            let asked =
+                port.get("nodePort").and_then(Value::as_u64).and_then(|p| u16::try_from(p).ok()).unwrap_or(0);
             if asked > 0 {
                 if had.contains(&asked) || held.ports.contains(&asked) {
                     continue;
@@ -273,10 +273,10 @@ impl Allocator {
             if !wants {
                 continue;
             }
-            let same = |p: &&Value| {
-                p.get("port") == port.get("port") && p.get("protocol") == port.get("protocol")
-            };
-            let kept = previous.iter().find(same).and_then(|p| p.get("nodePort")?.as_u64()).filter(|p| *p > 0);
+            let same =
+                |p: &&Value| p.get("port") == port.get("port") && p.get("protocol") == port.get("protocol");
+            let kept =
+                previous.iter().find(same).and_then(|p| p.get("nodePort")?.as_u64()).filter(|p| *p > 0);
             if let Some(kept) = kept {
                 port["nodePort"] = kept.into();
             } else if let Some(free) = self.free_port(core, &used.ports) {

@@ -7,9 +7,9 @@ use machinery::Object;
 use serde_json::{Value, json};
 use store::Expect;
 
-use crate::Error;
 use crate::core::Core;
 use crate::storage::{codec, key, prefix};
+use crate::{Authorization, Error};
 
 const NAMESPACES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
 
@@ -28,7 +28,19 @@ pub(crate) async fn run(core: &Arc<Core>) -> Result<(), Error> {
     ] {
         objects.push(("scheduling.k8s.io", "priorityclasses", priority_class(name, value, what)));
     }
-    try_join_all(objects.into_iter().map(|(group, plural, object)| create(core, group, plural, object))).await?;
+    if core.options.authorization == Authorization::Rbac {
+        for role in authorization::bootstrap() {
+            let plural = match role.kind() {
+                "ClusterRole" => "clusterroles",
+                "ClusterRoleBinding" => "clusterrolebindings",
+                "Role" => "roles",
+                _ => "rolebindings",
+            };
+            objects.push((authorization::GROUP, plural, role));
+        }
+    }
+    try_join_all(objects.into_iter().map(|(group, plural, object)| create(core, group, plural, object)))
+        .await?;
     Ok(())
 }
 

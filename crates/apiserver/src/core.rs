@@ -12,11 +12,11 @@ use store::Store;
 
 use crate::Options;
 use crate::admission::Chain;
-use crate::connect::Connector;
 use crate::allocate::Allocator;
 use crate::auth::authenticate::Authenticator;
 use crate::auth::authorize::Authorizer;
 use crate::auth::user::User;
+use crate::connect::Connector;
 use crate::http::negotiate::Accepted;
 use crate::http::query::Query;
 use crate::metrics::Metrics;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::core::{Context, Warnings};
 use crate::http::negotiate::content_type;
 use crate::http::query::FieldValidation;
+use crate::protobuf;
 use crate::resource::Resource;
 
 /// Reads the body of a create or update as an object of the context's resource.
@@ -38,7 +39,14 @@ pub(crate) fn parse(content_type: &str, body: &Bytes, kind: &str) -> Result<Pars
             decode::json(body).map_err(unrecognized)
         }
         "application/yaml" => decode::yaml(body).map_err(unrecognized),
-        _ => Err(unsupported_media_type("application/json, application/yaml")),
+        "application/vnd.kubernetes.protobuf" => {
+            let value = protobuf::decode(body)
+                .map_err(|error| Status::bad_request(format!("the protobuf body cannot be read: {error}")))?;
+            Ok(Parsed { value, ..Parsed::default() })
+        }
+        _ => Err(unsupported_media_type(
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )),
     }
 }
 
@@ -46,13 +54,18 @@ pub(crate) fn parse(content_type: &str, body: &Bytes, kind: &str) -> Result<Pars
 pub(crate) fn unsupported_media_type(accepted: &str) -> Status {
     Status::new(
         Reason::UnsupportedMediaType,
-        format!("the body of the request was in an unknown format - accepted media types include: {accepted}"),
+        format!(
+            "the body of the request was in an unknown format - accepted media types include: {accepted}"
+        ),
     )
 }
 
 /// 400 for a body that is no object of the kind.
 pub(crate) fn cannot_be_handled(resource: &Resource, kind: &str, version: &str, why: &str) -> Status {
-    Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {}: {why}", resource.kind))
+    Status::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {}: {why}",
+        resource.kind
+    ))
 }
 
 /// Makes a parsed body an object of the resource: right kind and version, known fields only.
@@ -70,7 +83,9 @@ pub(crate) fn object(
             resource.kind
         ))
     })?;
-    if resource.custom().is_some() && !object.api_version().is_empty() && object.api_version() != resource.api_version
+    if resource.custom().is_some()
+        && !object.api_version().is_empty()
+        && object.api_version() != resource.api_version
     {
         return Err(Status::bad_request(format!(
             "the API version in the data ({}) does not match the expected API version ({})",
@@ -124,8 +139,9 @@ pub(crate) fn admit(resource: &Resource, object: &mut Object) -> Result<Vec<Stri
         return custom.admit(resource, object);
     }
     let Some(schema) = resource.schema() else { return Ok(Vec::new()) };
-    decode::admit(object.value_mut(), schema, &resource.kind)
-        .map_err(|refusal| cannot_be_handled(resource, &resource.kind, &resource.gvr.version, &refusal.to_string()))
+    decode::admit(object.value_mut(), schema, &resource.kind).map_err(|refusal| {
+        cannot_be_handled(resource, &resource.kind, &resource.gvr.version, &refusal.to_string())
+    })
 }
 
 /// `null` in metadata means absent.

@@ -29,7 +29,8 @@ pub(crate) fn serve(core: &Core, headers: &HeaderMap, path: &str, query: &Query)
     let rest = path.strip_prefix("/openapi/v3")?;
     let documents = registry.documents.open_api_v3.get_or_init(|| v3_documents(&registry));
     if rest.is_empty() {
-        let index = openapi::v3::index(documents.iter().map(|(path, (_, hash))| (path.as_str(), hash.as_str())));
+        let index =
+            openapi::v3::index(documents.iter().map(|(path, (_, hash))| (path.as_str(), hash.as_str())));
         return Some(respond::text(StatusCode::OK, index.to_string()));
     }
     let name = rest.trim_start_matches('/');
@@ -49,8 +50,9 @@ pub(crate) fn serve(core: &Core, headers: &HeaderMap, path: &str, query: &Query)
 }
 
 fn v2(registry: &Registry, headers: &HeaderMap) -> Response {
-    let wants_protobuf =
-        negotiate::accepts(headers).first().is_some_and(|range| range.media_type.contains("proto-openapi.spec.v2"));
+    let wants_protobuf = negotiate::accepts(headers)
+        .first()
+        .is_some_and(|range| range.media_type.contains("proto-openapi.spec.v2"));
     let hashed = |bytes: Bytes| {
         let hash = format!("\"{}\"", openapi::hash_bytes(&bytes));
         (bytes, hash)

@@ -38,7 +38,7 @@ pub(crate) fn before_admission(resource: &Resource, user: &User, object: &mut Ob
 pub(crate) async fn before_create(
     core: &Arc<Core>,
     resource: &Resource,
-    user: &User,
+    user: &Arc<User>,
     object: &mut Object,
     dry_run: bool,
     causes: &mut Vec<Cause>,
@@ -76,7 +76,7 @@ fn prepare_namespace(object: &mut Object) {
 pub(crate) async fn before_update(
     core: &Arc<Core>,
     resource: &Resource,
-    user: &User,
+    user: &Arc<User>,
     subresource: &str,
     new: &mut Object,
     old: &Object,

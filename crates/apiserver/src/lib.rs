@@ -14,7 +14,7 @@
 //! # Use
 //! ```ignore
 //! let server = ApiServer::new(Options::default(), Deps::new(Arc::new(store))).await?;
-//! let client = kube::Client::new(server.handle().service(User::master("system:apiserver")), "default");
+//! let client = kube::Client::new(server.handle().service(superuser("system:apiserver")), "default");
 //! let listener = Listener::bind("127.0.0.1:0".parse()?, Some(tls::config(&chain, &key, &client_ca)?)).await?;
 //! println!("{}", listener.address());
 //! server.run(vec![listener], shutdown).await;
@@ -41,6 +41,7 @@ mod meta;
 mod metrics;
 mod nonresource;
 mod path;
+mod protobuf;
 mod registry;
 mod render;
 mod resource;
@@ -59,9 +60,7 @@ use store::Store;
 
 pub use crate::admission::{Admission, Attributes, Operation};
 pub use crate::auth::authorize::Authorization;
-pub use crate::auth::user::{
-    ANONYMOUS as ANONYMOUS_USER, AUTHENTICATED as AUTHENTICATED_GROUP, MASTERS as MASTERS_GROUP, User,
-};
+pub use crate::auth::user::{User, authenticated, service_account, superuser};
 pub use crate::connect::{Connect, Connection, Connector};
 pub use crate::http::{Body, BoxError, Response, full as full_body};
 pub use crate::serve::{Handle, Service};

@@ -6,7 +6,11 @@ use serde_json::{Map, Value};
 use crate::resource::Resource;
 
 /// Checks the namespace sent against the URL's and fills it in.
-pub(crate) fn settle_namespace(resource: &Resource, namespace: &str, object: &mut Object) -> Result<(), Status> {
+pub(crate) fn settle_namespace(
+    resource: &Resource,
+    namespace: &str,
+    object: &mut Object,
+) -> Result<(), Status> {
     let wanted = if resource.namespaced { namespace } else { "" };
     let sent = object.namespace();
     if !sent.is_empty() && sent != wanted {
@@ -38,7 +42,9 @@ pub(crate) fn settle_name(name: &str, object: &mut Object) -> Result<(), Status>
 /// Gives a new object its identity.
 pub(crate) fn stamp_new(object: &mut Object, uid: String, now: String) {
     let metadata = object.metadata_mut();
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"] {
+    for field in
+        ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"]
+    {
         metadata.remove(field);
     }
     metadata.insert("uid".into(), uid.into());
@@ -49,9 +55,15 @@ pub(crate) fn stamp_new(object: &mut Object, uid: String, now: String) {
 /// Carries over what an update may not change.
 pub(crate) fn carry_over(new: &mut Object, old: &Object) {
     let metadata = new.metadata_mut();
-    for field in
-        ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generateName"]
-    {
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generateName",
+    ] {
         match old.metadata().and_then(|m| m.get(field)) {
             Some(value) => metadata.insert(field.into(), value.clone()),
             None => metadata.remove(field),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 /// Request counters, in a registry of their own so that several servers fit in one process.
 #[derive(Debug)]
@@ -33,13 +35,16 @@ impl Metrics {
         )
         .expect("the names are valid");
         let durations = HistogramVec::new(
-            HistogramOpts::new("apiserver_request_duration_seconds", "Duration of requests other than watches.")
-                .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0]),
+            HistogramOpts::new(
+                "apiserver_request_duration_seconds",
+                "Duration of requests other than watches.",
+            )
+            .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0]),
             &["verb", "group", "version", "resource", "subresource", "scope"],
         )
         .expect("the names are valid");
-        let watches =
-            IntGauge::new("apiserver_longrunning_requests", "Watches being served.").expect("the name is valid");
+        let watches = IntGauge::new("apiserver_longrunning_requests", "Watches being served.")
+            .expect("the name is valid");
         for collector in [
             Box::new(requests.clone()) as Box<dyn prometheus::core::Collector>,
             Box::new(durations.clone()),

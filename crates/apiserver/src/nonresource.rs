@@ -29,9 +29,11 @@ pub(crate) fn serve(core: &Arc<Core>, method: &Method, uri: &Uri, headers: &Head
     match path {
         "/" => paths(core),
         "/version" | "/version/" => version(core),
-        "/metrics" => {
-            respond::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", core.metrics.text())
-        }
+        "/metrics" => respond::with_type(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            core.metrics.text(),
+        ),
         "/.well-known/openid-configuration" => openid(core),
         "/openid/v1/jwks" => keys(core),
         _ => health(core, path, &query)
@@ -43,7 +45,8 @@ pub(crate) fn serve(core: &Arc<Core>, method: &Method, uri: &Uri, headers: &Head
 
 fn paths(core: &Core) -> Response {
     let registry = core.registry.load();
-    let mut paths: Vec<String> = vec!["/.well-known/openid-configuration".into(), "/api".into(), "/apis".into()];
+    let mut paths: Vec<String> =
+        vec!["/.well-known/openid-configuration".into(), "/api".into(), "/apis".into()];
     for group in &registry.groups {
         if group.name.is_empty() {
             paths.extend(group.versions.iter().map(|v| format!("/api/{}", v.name)));
@@ -52,7 +55,16 @@ fn paths(core: &Core) -> Response {
         paths.push(format!("/apis/{}", group.name));
         paths.extend(group.versions.iter().map(|v| format!("/apis/{}/{}", group.name, v.name)));
     }
-    for path in ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"] {
+    for path in [
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/readyz",
+        "/version",
+    ] {
         paths.push(path.into());
     }
     paths.sort();
@@ -101,12 +113,13 @@ fn health(core: &Core, path: &str, query: &Query) -> Option<Response> {
     if healthy && query.get("verbose").is_none() {
         return Some(respond::text(StatusCode::OK, "ok"));
     }
-    let mut text: String = checks
-        .iter()
-        .map(|(check, ok)| {
-            if *ok { format!("[+]{check} ok\n") } else { format!("[-]{check} failed: reason withheld\n") }
-        })
-        .collect();
+    let mut text: String =
+        checks
+            .iter()
+            .map(|(check, ok)| {
+                if *ok { format!("[+]{check} ok\n") } else { format!("[-]{check} failed: reason withheld\n") }
+            })
+            .collect();
     let (code, result) =
         if healthy { (StatusCode::OK, "passed") } else { (StatusCode::INTERNAL_SERVER_ERROR, "failed") };
     text.push_str(&format!("{name} check {result}\n"));

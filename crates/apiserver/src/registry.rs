@@ -54,9 +54,7 @@ impl Registry {
         }
         let first_custom = groups.len();
         let mut custom: Vec<&Arc<Resource>> = custom.iter().collect();
-        custom.sort_by(|a, b| {
-            (&a.gvr.group, &a.gvr.resource).cmp(&(&b.gvr.group, &b.gvr.resource))
-        });
+        custom.sort_by(|a, b| (&a.gvr.group, &a.gvr.resource).cmp(&(&b.gvr.group, &b.gvr.resource)));
         for resource in custom {
             add(&mut groups, resource);
         }
@@ -84,11 +82,7 @@ impl Registry {
 
     /// A resource in any version, the preferred one first.
     pub(crate) fn find_any(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.group(group)?
-            .versions
-            .iter()
-            .flat_map(|v| &v.resources)
-            .find(|r| r.gvr.resource == plural)
+        self.group(group)?.versions.iter().flat_map(|v| &v.resources).find(|r| r.gvr.resource == plural)
     }
 
     /// The resource that serves a kind.

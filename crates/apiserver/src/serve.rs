@@ -147,7 +147,12 @@ fn count(core: &Core, seen: &Seen, code: u16, took: Duration) {
     core.metrics.observe(labels, code, took);
 }
 
-async fn answer(core: &Arc<Core>, who: Who, request: Request<Body>, seen: &mut Seen) -> Result<Response, Status> {
+async fn answer(
+    core: &Arc<Core>,
+    who: Who,
+    request: Request<Body>,
+    seen: &mut Seen,
+) -> Result<Response, Status> {
     let (mut parts, body) = request.into_parts();
     let user = identify(core, who, &mut parts.headers).await?;
     match route(parts.uri.path()) {
@@ -164,12 +169,12 @@ async fn answer(core: &Arc<Core>, who: Who, request: Request<Body>, seen: &mut S
 async fn identify(core: &Arc<Core>, who: Who, headers: &mut HeaderMap) -> Result<Arc<User>, Status> {
     let user = match who {
         Who::Fixed(user) if !headers.contains_key("impersonate-user") => return Ok(user),
-        Who::Fixed(user) => (*user).clone(),
+        Who::Fixed(user) => user,
         Who::Connection(certificate) => {
-            core.authenticator.authenticate(core, headers, certificate.as_ref()).await?
+            Arc::new(core.authenticator.authenticate(core, headers, certificate.as_ref()).await?)
         }
     };
-    impersonate(core, user, headers).map(Arc::new)
+    impersonate(core, user, headers)
 }
 
 /// The verb a request is authorized as.
@@ -224,7 +229,8 @@ async fn resource(
         };
     };
     seen.target = Some(target.clone());
-    if parts.method == Method::HEAD || (resource.namespaced && target.namespace.is_empty() && !target.name.is_empty())
+    if parts.method == Method::HEAD
+        || (resource.namespaced && target.namespace.is_empty() && !target.name.is_empty())
     {
         return Err(if parts.method == Method::HEAD {
             respond::method_not_allowed()

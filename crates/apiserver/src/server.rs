@@ -130,7 +130,8 @@ impl ApiServer {
     /// Serves the listeners until shutdown, then ends watches, lets requests finish and stops the
     /// background tasks.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: Shutdown) {
-        let accepts = listeners.into_iter().map(|listener| accept(Arc::clone(&self.core), listener, shutdown.clone()));
+        let accepts =
+            listeners.into_iter().map(|listener| accept(Arc::clone(&self.core), listener, shutdown.clone()));
         futures::future::join_all(accepts).await;
         shutdown.requested().await;
         self.core.shutdown.request();

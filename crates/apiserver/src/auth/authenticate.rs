@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::tokens::Tokens;
-use super::user::{AUTHENTICATED, User};
+use super::user::{self, AUTHENTICATED, User};
 use crate::core::Core;
 
 /// A client certificate that the TLS layer has verified, in DER.
@@ -53,12 +53,14 @@ impl Authenticator {
             headers.remove(AUTHORIZATION);
             return Ok(user);
         }
-        let bearer = headers
-            .remove(AUTHORIZATION)
-            .and_then(|v| v.to_str().ok().and_then(|v| v.strip_prefix("Bearer ").map(|t| t.trim().to_owned())));
+        let bearer = headers.remove(AUTHORIZATION).and_then(|v| {
+            v.to_str().ok().and_then(|v| v.strip_prefix("Bearer ").map(|t| t.trim().to_owned()))
+        });
         match bearer {
-            Some(token) => self.tokens.user(core, &token, &[]).await.map(|(user, _)| user).ok_or_else(unauthorized),
-            None if core.options.anonymous => Ok(User::anonymous()),
+            Some(token) => {
+                self.tokens.user(core, &token, &[]).await.map(|(user, _)| user).ok_or_else(unauthorized)
+            }
+            None if core.options.anonymous => Ok(user::anonymous()),
             None => Err(unauthorized()),
         }
     }

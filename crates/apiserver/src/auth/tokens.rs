@@ -9,7 +9,7 @@ use machinery::{Object, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::user::User;
+use super::user::{self, User};
 use crate::core::Core;
 
 /// The keys tokens are signed and checked with.
@@ -170,7 +170,7 @@ async fn living(core: &Core, plural: &str, namespace: &str, wanted: &Reference) 
 async fn bound(core: &Core, claims: &Claims) -> Option<User> {
     let Bound { namespace, serviceaccount, pod, secret, node } = &claims.kubernetes;
     living(core, "serviceaccounts", namespace, serviceaccount).await?;
-    let mut user = User::service_account(namespace, &serviceaccount.name, &serviceaccount.uid);
+    let mut user = user::service_account(namespace, &serviceaccount.name, &serviceaccount.uid);
     let mut extra = |key: &str, value: String| {
         user.extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value]);
     };
@@ -200,7 +200,7 @@ async fn legacy(core: &Core, claims: &LegacyClaims, token: &str) -> Option<User>
     };
     let stored = data(&secret, "token")?;
     (stored == token && !secret.is_deleting())
-        .then(|| User::service_account(&claims.namespace, &claims.name, &claims.uid))
+        .then(|| user::service_account(&claims.namespace, &claims.name, &claims.uid))
 }
 
 fn data(secret: &Object, key: &str) -> Option<String> {
@@ -230,7 +230,7 @@ async fn bootstrap(core: &Core, id: &str, given: &str) -> Option<User> {
     if !valid {
         return None;
     }
-    let mut user = User::new(&format!("system:bootstrap:{id}"), &["system:bootstrappers"]);
+    let mut user = user::authenticated(&format!("system:bootstrap:{id}"), &["system:bootstrappers"]);
     let more = text("auth-extra-groups");
     user.groups.extend(
         more.split(',').map(str::trim).filter(|g| g.starts_with("system:bootstrappers:")).map(str::to_owned),

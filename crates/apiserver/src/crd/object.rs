@@ -61,7 +61,10 @@ fn fill_names(definition: &mut Object) {
 
 /// The version objects are stored as.
 pub(crate) fn storage_version(definition: &Object) -> Option<String> {
-    versions(definition).iter().find(|v| v.get("storage") == Some(&Value::Bool(true))).map(|v| text(v, "name").to_owned())
+    versions(definition)
+        .iter()
+        .find(|v| v.get("storage") == Some(&Value::Bool(true)))
+        .map(|v| text(v, "name").to_owned())
 }
 
 /// Everything wrong with a definition.
@@ -75,7 +78,9 @@ pub(crate) fn problems(definition: &Object, old: Option<&Object>) -> Vec<Cause> 
         let problem = "must be spec.names.plural+\".\"+spec.group";
         causes.push(Cause::invalid("metadata.name", &definition.name().into(), problem));
     }
-    if is_protected(group) && definition.annotation("api-approved.kubernetes.io").unwrap_or_default().is_empty() {
+    if is_protected(group)
+        && definition.annotation("api-approved.kubernetes.io").unwrap_or_default().is_empty()
+    {
         causes.push(Cause::required(
             "metadata.annotations[api-approved.kubernetes.io]",
             "protected groups must have approval annotation \"api-approved.kubernetes.io\"",
@@ -178,11 +183,9 @@ fn conversion_problems(definition: &Object, causes: &mut Vec<Cause>) {
                 causes.push(Cause::required("spec.conversion.webhook.clientConfig", ""));
             }
         }
-        Some(other) => causes.push(Cause::not_supported(
-            "spec.conversion.strategy",
-            &other.into(),
-            &["None", "Webhook"],
-        )),
+        Some(other) => {
+            causes.push(Cause::not_supported("spec.conversion.strategy", &other.into(), &["None", "Webhook"]))
+        }
     }
 }
 

@@ -83,14 +83,16 @@ impl CustomVersion {
             selector: Some(text(s, "labelSelectorPath")).filter(|p| !p.is_empty()),
         });
         let deprecation = (version.get("deprecated") == Some(&Value::Bool(true))).then(|| {
-            version.get("deprecationWarning").and_then(Value::as_str).map(str::to_owned).unwrap_or_else(|| {
-                format!(
-                    "{}/{} {} is deprecated",
-                    definition.str_at("/spec/group").unwrap_or_default(),
-                    text(version, "name"),
-                    definition.str_at("/spec/names/kind").unwrap_or_default()
-                )
-            })
+            version.get("deprecationWarning").and_then(Value::as_str).map(str::to_owned).unwrap_or_else(
+                || {
+                    format!(
+                        "{}/{} {} is deprecated",
+                        definition.str_at("/spec/group").unwrap_or_default(),
+                        text(version, "name"),
+                        definition.str_at("/spec/names/kind").unwrap_or_default()
+                    )
+                },
+            )
         });
         Ok(Self {
             definition: definition.name().to_owned(),

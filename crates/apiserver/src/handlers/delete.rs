@@ -266,7 +266,9 @@ async fn try_delete(
                 Ok(Some(deleted(kv.value.clone(), revision, true)))
             }
             Err(store::Error::Unexpected { current: Some(_), .. }) => Ok(None),
-            Err(store::Error::Unexpected { current: None, .. }) => Err(Status::not_found(&cx.resource.gvr, name)),
+            Err(store::Error::Unexpected { current: None, .. }) => {
+                Err(Status::not_found(&cx.resource.gvr, name))
+            }
             Err(error) => Err(storage::failure(error)),
         };
     }

@@ -37,8 +37,9 @@ impl Token {
     }
 
     fn decode(text: &str) -> Result<Self, Status> {
-        let problem =
-            |why: String| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+        let problem = |why: String| {
+            Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        };
         let bytes = BASE64.decode(text.trim_end_matches('=')).map_err(|e| problem(e.to_string()))?;
         let token: Self = serde_json::from_slice(&bytes).map_err(|e| problem(e.to_string()))?;
         if token.v == TOKEN_VERSION && !token.start.contains("..") {
@@ -146,7 +147,9 @@ async fn select(
     };
     if !token.is_empty() {
         if asked.is_some() {
-            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
         }
         let token = Token::decode(token)?;
         let (entries, revision) = continued(cx, selection, &token).await?;

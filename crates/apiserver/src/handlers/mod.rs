@@ -36,7 +36,11 @@ pub(crate) async fn handle(cx: &Context, method: &Method, body: Body) -> Result<
                 return Err(respond::method_not_allowed());
             }
             let body = read_body(body).await?;
-            if cx.resource.stored { create::handle(cx, &body).await } else { reviews::handle(cx, &body).await }
+            if cx.resource.stored {
+                create::handle(cx, &body).await
+            } else {
+                reviews::handle(cx, &body).await
+            }
         }
         Method::PUT if named && verbs("update") => update::handle(cx, &read_body(body).await?).await,
         Method::PATCH if named && verbs("patch") => patch::handle(cx, &read_body(body).await?).await,

@@ -12,16 +12,13 @@ use crate::decode::{self, unsupported_media_type};
 use crate::http::Response;
 use crate::http::negotiate::content_type;
 use crate::http::query::WriteOptions;
-use crate::{apply, render};
-
-/// Operations a JSON patch may have.
-const OPERATIONS_MAX: usize = 10_000;
+use crate::{apply, fields, render};
 
 /// A patch as sent.
 #[derive(Debug)]
 pub(crate) enum Patch {
     /// RFC 6902.
-    Json(json_patch::Patch),
+    Json(Value),
     /// RFC 7396.
     Merge(Value),
     /// Strategic merge, by the kind's merge keys.
@@ -51,26 +48,7 @@ async fn run(cx: &Context, body: &Bytes) -> Result<Written, Status> {
 pub(crate) fn read(cx: &Context, media_type: &str, body: &Bytes) -> Result<Patch, Status> {
     let custom = cx.resource.custom().is_some();
     match media_type {
-        "application/json-patch+json" => {
-            let value = parse_json(body)?.value;
-            let count = value.as_array().map(Vec::len).ok_or_else(|| {
-                Status::bad_request(
-                    "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
-                )
-            })?;
-            if count > OPERATIONS_MAX {
-                return Err(Status::new(
-                    Reason::RequestEntityTooLarge,
-                    format!(
-                        "Request entity too large: The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, \
-                         got {count}"
-                    ),
-                ));
-            }
-            serde_json::from_value(value)
-                .map(Patch::Json)
-                .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
-        }
+        "application/json-patch+json" => Ok(Patch::Json(parse_json(body)?.value)),
         "application/merge-patch+json" => Ok(Patch::Merge(parse_json(body)?.value)),
         "application/strategic-merge-patch+json" if !custom => Ok(Patch::Strategic(parse_json(body)?.value)),
         "application/strategic-merge-patch+json" => Err(unsupported_media_type(
@@ -84,30 +62,19 @@ fn parse_json(body: &Bytes) -> Result<Parsed, Status> {
     parse::json(body).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
 }
 
-/// 422 for a patch that does not fit the object.
-fn rejected() -> Status {
-    let mut status =
-        Status::new(Reason::Invalid, "the server rejected our request due to an error in our request");
-    status.details = Some(Box::default());
-    status
-}
-
 impl Patch {
     /// The patched form of a value.
     pub(crate) fn apply(&self, cx: &Context, old: &Value) -> Result<Value, Status> {
+        let mut new = old.clone();
         match self {
-            Self::Json(patch) => {
-                let mut new = old.clone();
-                json_patch::patch(&mut new, patch).map_err(|_| rejected())?;
-                Ok(new)
+            Self::Json(patch) => patch::json::apply(&mut new, patch).map_err(|error| error.status())?,
+            Self::Merge(patch) => patch::merge::apply_body(&mut new, patch)?,
+            Self::Strategic(patch) => {
+                patch::strategic::apply(&mut new, patch, fields::schema_of(&cx.resource))
+                    .map_err(|error| error.status())?
             }
-            Self::Merge(patch) => {
-                let mut new = old.clone();
-                json_patch::merge(&mut new, patch);
-                Ok(new)
-            }
-            Self::Strategic(patch) => apply::strategic(cx.resource.schema(), old, patch),
         }
+        Ok(new)
     }
 }
 

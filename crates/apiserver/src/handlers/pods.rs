@@ -9,11 +9,11 @@ use store::Expect;
 
 use super::delete::{self, DeleteOptions};
 use crate::core::Context;
+use crate::decode;
 use crate::http::negotiate::content_type;
 use crate::http::query::WriteOptions;
 use crate::http::{Response, respond};
 use crate::storage::{self, codec};
-use crate::decode;
 
 fn success(code: StatusCode) -> Response {
     let status = json!({
@@ -45,7 +45,8 @@ pub(crate) async fn bind(cx: &Context, body: &Bytes) -> Result<Response, Status>
         if !current.is_empty() {
             let why = format!("pod {} is already assigned to node {current:?}", cx.target.name);
             let mut status = Status::conflict(&cx.resource.gvr, &cx.target.name, &why);
-            status.message = format!("Operation cannot be fulfilled on pods/binding {:?}: {why}", cx.target.name);
+            status.message =
+                format!("Operation cannot be fulfilled on pods/binding {:?}: {why}", cx.target.name);
             return Err(status);
         }
         if old.is_deleting() {
@@ -109,7 +110,8 @@ pub(crate) async fn evict(cx: &Context, body: &Bytes) -> Result<Response, Status
     }
     delete_options.dry_run |= options.dry_run;
     let (pod, _) = super::load(cx).await?;
-    if !matches!(pod.str_at("/status/phase"), Some("Succeeded" | "Failed" | "Pending")) && !pod.is_deleting() {
+    if !matches!(pod.str_at("/status/phase"), Some("Succeeded" | "Failed" | "Pending")) && !pod.is_deleting()
+    {
         check_budgets(cx, &pod, delete_options.dry_run).await?;
     }
     delete::object(cx, &cx.target.name, &delete_options).await?;
@@ -169,7 +171,8 @@ fn blocked(budget: &str, why: &str) -> Status {
         Reason::TooManyRequests,
         "Cannot evict pod as it would violate the pod's disruption budget.",
     );
-    let message = if budget.is_empty() { why.to_owned() } else { format!("The disruption budget {budget} {why}") };
+    let message =
+        if budget.is_empty() { why.to_owned() } else { format!("The disruption budget {budget} {why}") };
     status.details.get_or_insert_default().causes.push(Cause {
         reason: "DisruptionBudget".into(),
         message,
@@ -223,4 +226,3 @@ pub(crate) async fn connect(cx: &Context) -> Result<Response, Status> {
     status.details = Some(Box::default());
     Err(status)
 }
-

@@ -1,5 +1,7 @@
 //! Reviews: questions to the server that are answered and forgotten.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::StatusCode;
 use machinery::{Cause, Object, Status};
@@ -8,8 +10,8 @@ use serde_json::{Value, json};
 use crate::auth::authorize::Action;
 use crate::auth::user::User;
 use crate::core::Context;
-use crate::http::query::FieldValidation;
 use crate::http::Response;
+use crate::http::query::FieldValidation;
 use crate::{decode, render};
 
 /// Carries out a POST of a kind that is not stored.
@@ -18,12 +20,12 @@ pub(crate) async fn handle(cx: &Context, body: &Bytes) -> Result<Response, Statu
     review.metadata_mut().insert("creationTimestamp".into(), Value::Null);
     match cx.resource.gvr.resource.as_str() {
         "subjectaccessreviews" => {
-            let user = subject(&review);
+            let user = Arc::new(subject(&review));
             access(cx, &mut review, &user)?;
         }
         "localsubjectaccessreviews" => {
             check_namespace(cx, &review)?;
-            let user = subject(&review);
+            let user = Arc::new(subject(&review));
             access(cx, &mut review, &user)?;
         }
         "selfsubjectaccessreviews" => access(cx, &mut review, &cx.user.clone())?,
@@ -73,7 +75,7 @@ fn check_namespace(cx: &Context, review: &Object) -> Result<(), Status> {
     Err(cx.resource.invalid("", vec![cause]))
 }
 
-fn access(cx: &Context, review: &mut Object, user: &User) -> Result<(), Status> {
+fn access(cx: &Context, review: &mut Object, user: &Arc<User>) -> Result<(), Status> {
     let resource = review.at("/spec/resourceAttributes").filter(|v| v.is_object()).cloned();
     let path = review.at("/spec/nonResourceAttributes").filter(|v| v.is_object()).cloned();
     let attributes = match (&resource, &path) {
@@ -84,8 +86,12 @@ fn access(cx: &Context, review: &mut Object, user: &User) -> Result<(), Status> 
             return Err(cx.resource.invalid("", vec![cause]));
         }
     };
-    if cx.resource.gvr.resource != "selfsubjectaccessreviews" && user.name.is_empty() && user.groups.is_empty() {
-        let cause = Cause::invalid("spec.user", &"".into(), "at least one of user or group must be specified");
+    if cx.resource.gvr.resource != "selfsubjectaccessreviews"
+        && user.name.is_empty()
+        && user.groups.is_empty()
+    {
+        let cause =
+            Cause::invalid("spec.user", &"".into(), "at least one of user or group must be specified");
         return Err(cx.resource.invalid("", vec![cause]));
     }
     let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -126,10 +132,8 @@ async fn token(cx: &Context, review: &mut Object) -> Result<(), Status> {
     if token.is_empty() {
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }
-    let audiences: Vec<String> = review
-        .at("/spec/audiences")
-        .and_then(|a| serde_json::from_value(a.clone()).ok())
-        .unwrap_or_default();
+    let audiences: Vec<String> =
+        review.at("/spec/audiences").and_then(|a| serde_json::from_value(a.clone()).ok()).unwrap_or_default();
     let status = match cx.core.authenticator.tokens.user(&cx.core, &token, &audiences).await {
         Some((user, audiences)) => {
             json!({"authenticated": true, "user": user_info(&user), "audiences": audiences})

@@ -49,7 +49,10 @@ fn scale_of(cx: &Context, object: &Object) -> Result<Object, Status> {
     let replicas = match object.i64_at(&paths.spec) {
         Some(replicas) => replicas,
         None if cx.resource.custom().is_some() => {
-            return Err(Status::internal(format!("the spec replicas field {:?} does not exist", paths.shown)));
+            return Err(Status::internal(format!(
+                "the spec replicas field {:?} does not exist",
+                paths.shown
+            )));
         }
         None => 0,
     };

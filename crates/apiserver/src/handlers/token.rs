@@ -34,7 +34,9 @@ pub(crate) async fn request(cx: &Context, body: &Bytes) -> Result<Response, Stat
     };
     let audiences: Vec<String> = match review.at("/spec/audiences") {
         None | Some(Value::Null) => Vec::new(),
-        Some(value) => serde_json::from_value(value.clone()).map_err(|_| refuse("audiences of type []string"))?,
+        Some(value) => {
+            serde_json::from_value(value.clone()).map_err(|_| refuse("audiences of type []string"))?
+        }
     };
     let audiences =
         if audiences.is_empty() { vec![cx.core.authenticator.tokens.issuer().to_owned()] } else { audiences };
@@ -89,7 +91,9 @@ async fn bind(cx: &Context, review: &Object, bound: &mut Bound) -> Result<(), St
         "Secret" => ("secrets", bound.namespace.as_str()),
         "Node" => ("nodes", ""),
         other => {
-            return Err(Status::bad_request(format!("cannot bind token for serviceaccount to object type {other}")));
+            return Err(Status::bad_request(format!(
+                "cannot bind token for serviceaccount to object type {other}"
+            )));
         }
     };
     let gvr = machinery::GroupVersionResource::new("", "v1", plural);

@@ -234,7 +234,8 @@ impl Watcher {
             Ok(object) => vec![render::row(&self.resource, &object, self.include, version, now)],
             Err(_) => Vec::new(),
         };
-        let columns = (!std::mem::replace(&mut self.columns_sent, true)).then(|| render::columns(&self.resource));
+        let columns =
+            (!std::mem::replace(&mut self.columns_sent, true)).then(|| render::columns(&self.resource));
         let mut table = render::table(version, columns, rows);
         table["metadata"] = json!({"resourceVersion": revision.to_string()});
         table
@@ -257,8 +258,7 @@ impl Watcher {
                     "kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"),
                     "metadata": metadata,
                 });
-                let mut table =
-                    render::table(version, None, vec![json!({"cells": [], "object": partial})]);
+                let mut table = render::table(version, None, vec![json!({"cells": [], "object": partial})]);
                 table["metadata"] = json!({"resourceVersion": revision.to_string()});
                 table
             }

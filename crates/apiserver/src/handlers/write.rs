@@ -8,8 +8,8 @@ use serde_json::Value;
 use store::{Expect, KeyValue, Revision};
 
 use crate::admission::{Attributes, Operation};
-use crate::core::{Context, Core, Warnings};
 use crate::auth::user::User;
+use crate::core::{Context, Core, Warnings};
 use crate::http::query::WriteOptions;
 use crate::http::respond::plain_failure;
 use crate::resource::Resource;
@@ -121,7 +121,10 @@ impl<'a> Write<'a> {
         if !self.options.apply {
             custom_fields.track_new(&mut object, self.core);
         }
-        self.core.admission.mutate(&attributes, &mut object, None, self.warnings, self.core, self.resource).await?;
+        self.core
+            .admission
+            .mutate(&attributes, &mut object, None, self.warnings, self.core, self.resource)
+            .await?;
         for attempt in 0..ATTEMPTS_MAX {
             if generated {
                 let name = machinery::meta::generate_name(&generate, || self.random());
@@ -144,14 +147,28 @@ impl<'a> Write<'a> {
     async fn create_named(&self, attributes: &Attributes, object: &mut Object) -> Result<Written, Status> {
         self.resource.prepare_create(object);
         self.resource.first_generation(object);
-        let mut causes =
-            machinery::meta::validate_object_meta(object, self.resource.namespaced, self.resource.name_rule());
+        let mut causes = machinery::meta::validate_object_meta(
+            object,
+            self.resource.namespaced,
+            self.resource.name_rule(),
+        );
         causes.extend(self.resource.validate_create(object));
-        let mut held = hooks::before_create(self.core, self.resource, self.user, object, self.options.dry_run, &mut causes).await?;
+        let mut held = hooks::before_create(
+            self.core,
+            self.resource,
+            self.user,
+            object,
+            self.options.dry_run,
+            &mut causes,
+        )
+        .await?;
         if !causes.is_empty() {
             return Err(self.resource.invalid(object.name(), causes));
         }
-        self.core.admission.validate(attributes, Some(object), None, self.warnings, self.core, self.resource).await?;
+        self.core
+            .admission
+            .validate(attributes, Some(object), None, self.warnings, self.core, self.resource)
+            .await?;
         let bytes = self.encode(object)?;
         if self.options.dry_run {
             return Ok(Written { bytes, revision: None, created: true });
@@ -215,7 +232,10 @@ impl<'a> Write<'a> {
             tracker.track_change(&mut new, old, self.core);
         }
         let attributes = self.attributes(Operation::Update, self.name);
-        self.core.admission.mutate(&attributes, &mut new, Some(old), self.warnings, self.core, self.resource).await?;
+        self.core
+            .admission
+            .mutate(&attributes, &mut new, Some(old), self.warnings, self.core, self.resource)
+            .await?;
         self.prepare(&mut new, old);
         if self.subresource.is_empty() || self.subresource == "scale" {
             self.resource.next_generation(&mut new, old);
@@ -224,12 +244,24 @@ impl<'a> Write<'a> {
         }
         let mut causes = machinery::meta::validate_object_meta_update(&new, old);
         causes.extend(self.validate(&new, old));
-        let mut held =
-            hooks::before_update(self.core, self.resource, self.user, self.subresource, &mut new, old, self.options.dry_run, &mut causes).await?;
+        let mut held = hooks::before_update(
+            self.core,
+            self.resource,
+            self.user,
+            self.subresource,
+            &mut new,
+            old,
+            self.options.dry_run,
+            &mut causes,
+        )
+        .await?;
         if !causes.is_empty() {
             return Err(self.resource.invalid(self.name, causes));
         }
-        self.core.admission.validate(&attributes, Some(&new), Some(old), self.warnings, self.core, self.resource).await?;
+        self.core
+            .admission
+            .validate(&attributes, Some(&new), Some(old), self.warnings, self.core, self.resource)
+            .await?;
         let bytes = self.encode(&new)?;
         if is_finished(self.resource, &new) {
             if self.options.dry_run {
@@ -270,7 +302,9 @@ impl<'a> Write<'a> {
 
     fn prepare(&self, new: &mut Object, old: &Object) {
         match self.subresource {
-            "" | "scale" | "ephemeralcontainers" | "resize" | "binding" => self.resource.prepare_update(new, old),
+            "" | "scale" | "ephemeralcontainers" | "resize" | "binding" => {
+                self.resource.prepare_update(new, old)
+            }
             "finalize" => hooks::keep_all_but_finalizers(new, old),
             "approval" => hooks::keep_all_but_approval(new, old),
             _ => self.resource.prepare_status_update(new, old),
@@ -290,9 +324,9 @@ impl<'a> Write<'a> {
     fn check_identity(&self, new: &Object, old: &Object, kv: &KeyValue) -> Result<(), Status> {
         let sent = new.resource_version();
         if !sent.is_empty() {
-            let version: Revision = sent.parse().map_err(|_| {
-                plain_failure(format!("strconv.ParseUint: parsing {sent:?}: invalid syntax"))
-            })?;
+            let version: Revision = sent
+                .parse()
+                .map_err(|_| plain_failure(format!("strconv.ParseUint: parsing {sent:?}: invalid syntax")))?;
             if version != kv.revision && version != 0 {
                 return Err(self.modified());
             }

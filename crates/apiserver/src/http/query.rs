@@ -127,7 +127,11 @@ impl WriteOptions {
         if explicit.len() > FIELD_MANAGER_BYTES_MAX {
             causes.push(Cause::too_long("fieldManager", FIELD_MANAGER_BYTES_MAX));
         } else if explicit.chars().any(char::is_control) {
-            causes.push(Cause::invalid("fieldManager", &json!(explicit), "should only contain printable characters"));
+            causes.push(Cause::invalid(
+                "fieldManager",
+                &json!(explicit),
+                "should only contain printable characters",
+            ));
         }
         if is_apply && explicit.is_empty() {
             causes.push(Cause::required("fieldManager", "is required for apply patch"));

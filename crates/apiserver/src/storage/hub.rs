@@ -31,8 +31,11 @@ impl Hub {
     /// Loads everything stored and returns the caches with the revision they are at.
     pub(crate) async fn load(store: &dyn Store) -> Result<Self, store::Error> {
         let page = store.list(ROOT, None, 0, None).await?;
-        let hub =
-            Self { caches: RwLock::default(), revision: watch::Sender::new(page.revision), floor: page.revision };
+        let hub = Self {
+            caches: RwLock::default(),
+            revision: watch::Sender::new(page.revision),
+            floor: page.revision,
+        };
         for item in page.items {
             hub.of_key(&item.key).load(item);
         }
