@@ -26,7 +26,9 @@ pub(crate) static CERTIFICATE_SIGNING_REQUEST: Rules = Rules {
         let status = |o: &Object| -> Vec<Value> { o.value().child(&["status"]).list("conditions").to_vec() };
         let mut conditions: Vec<Value> = status(old).iter().filter(decided).cloned().collect();
         conditions.extend(status(new).into_iter().filter(|c| !decided(&c)));
-        if !conditions.is_empty() {
+        if conditions.is_empty() {
+            new.remove("/status/conditions");
+        } else {
             new.set("/status/conditions", conditions);
         }
     },
@@ -68,7 +70,9 @@ pub fn prepare_approval(new: &mut Object, old: &Object) {
     let conditions = new.value().child(&["status"]).list("conditions").to_vec();
     keep(new, old, "spec");
     keep_status(new, old);
-    if !conditions.is_empty() {
+    if conditions.is_empty() {
+        new.remove("/status/conditions");
+    } else {
         new.set("/status/conditions", conditions);
     }
 }

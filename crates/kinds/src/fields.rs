@@ -107,3 +107,25 @@ impl Fill for Map {
         self.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
     }
 }
+
+/// Fields whose content is not Kubernetes' own, so that `null` in it may mean something.
+const FOREIGN: &[&str] = &["openAPIV3Schema", "parameters"];
+
+/// Removes fields that are `null`, at any depth: in a built-in kind they mean the same as absent ones. A few
+/// fields that are always shown come back with the defaults.
+pub(crate) fn drop_nulls(fields: &mut Map) {
+    fields.retain(|_, value| !value.is_null());
+    for (key, value) in fields.iter_mut() {
+        if !FOREIGN.contains(&key.as_str()) {
+            drop_nulls_within(value);
+        }
+    }
+}
+
+fn drop_nulls_within(value: &mut Value) {
+    match value {
+        Value::Object(fields) => drop_nulls(fields),
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls_within),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -2,7 +2,7 @@
 //! checked, what an update may change, and how `kubectl get` shows it.
 //!
 //! Everything here is a pure function of the object. The API server calls these at fixed places of a
-//! write: decode → [`Rules::default`] → admission → name, uid and creation time →
+//! write: decode → [`Kind::default`] → admission → name, uid and creation time →
 //! [`Rules::prepare_create`]/[`Rules::prepare_update`] → [`Rules::validate_create`]/
 //! [`Rules::validate_update`] → [`Rules::to_storage`] → store.
 //!
@@ -138,6 +138,16 @@ impl Kind {
     /// [`Rules::to_storage`] have work to do.
     pub fn converts(&self) -> bool {
         self.storage != (self.group, self.version)
+    }
+
+    /// Brings a decoded object into the form that is admitted and stored: fields that are `null` are absent,
+    /// absent fields have their defaults. Idempotent.
+    pub fn default(&self, object: &mut machinery::Object) {
+        // The content of a controller revision is another object, kept as its writer wrote it.
+        if self.kind != "ControllerRevision" {
+            fields::drop_nulls(object.fields_mut());
+        }
+        (self.rules.default)(object);
     }
 
     /// A subresource by the name after the slash.

@@ -45,9 +45,9 @@ fn object(name: &str, fields: Value) -> Object {
 fn create(name: &str, fields: Value) -> Object {
     let mut object = object(name, fields);
     let rules = kind(name).rules;
-    (rules.default)(&mut object);
+    kind(name).default(&mut object);
     let once = object.clone();
-    (rules.default)(&mut object);
+    kind(name).default(&mut object);
     assert_eq!(once, object, "defaults of {name} settle at once");
     object.metadata_mut().insert("uid".into(), "u-1".into());
     (rules.prepare_create)(&mut object);
@@ -58,7 +58,7 @@ fn create(name: &str, fields: Value) -> Object {
 fn update(name: &str, old: &Object, change: impl Fn(&mut Object)) -> Object {
     let mut new = old.clone();
     change(&mut new);
-    (kind(name).rules.default)(&mut new);
+    kind(name).default(&mut new);
     (kind(name).rules.prepare_update)(&mut new, old);
     new
 }

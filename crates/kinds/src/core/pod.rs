@@ -166,7 +166,9 @@ pub fn update_ephemeral_containers(new: &mut Object, old: &Object) -> Result<(),
     let wanted = new.value().child(&["spec"]).get_or_null("ephemeralContainers").clone();
     keep(new, old, "spec");
     keep_status(new, old);
-    if !wanted.is_null() {
+    if wanted.is_null() {
+        new.remove("/spec/ephemeralContainers");
+    } else {
         new.set("/spec/ephemeralContainers", wanted);
     }
     (POD.default)(new);

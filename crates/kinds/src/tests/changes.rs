@@ -299,3 +299,90 @@ fn a_settled_object_needs_no_write() {
         assert_eq!(complaint(&name, &new, (kind(&name).rules.validate_create)(&new)), "", "{name}");
     }
 }
+
+#[test]
+fn claims_grow_but_do_not_move() {
+    let claim = create(
+        "PersistentVolumeClaim",
+        json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}}),
+    );
+    let name = "PersistentVolumeClaim";
+    check(name, &claim, "/spec/volumeName", json!("v"), "");
+    check(name, &claim, "/spec/resources/requests/storage", json!("3Gi"), "");
+    let shrunk = "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity";
+    check(name, &claim, "/spec/resources/requests/storage", json!("1Gi"), shrunk);
+    let fixed = "spec: Forbidden: spec is immutable after creation";
+    check(name, &claim, "/spec/accessModes", json!(["ReadOnlyMany"]), fixed);
+    let bound = update(name, &claim, |o| o.set("/spec/volumeName", "v"));
+    check(name, &bound, "/spec/volumeName", json!("w"), fixed);
+    let volume = create(
+        "PersistentVolume",
+        json!({"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}}}),
+    );
+    check("PersistentVolume", &volume, "/spec/claimRef", json!({"name": "c"}), "");
+    check(
+        "PersistentVolume",
+        &volume,
+        "/spec/hostPath/path",
+        json!("/y"),
+        "spec.persistentvolumesource: Forbidden",
+    );
+}
+
+#[test]
+fn signing_requests_are_decided_through_their_own_door() {
+    let name = "CertificateSigningRequest";
+    let mut request =
+        create(name, json!({"spec": {"request": "x", "usages": ["client auth"], "username": "liar"}}));
+    crate::certificates::stamp_requester(&mut request, "alice", "", &["g".into()], &serde_json::Map::new());
+    assert_eq!(request.str_at("/spec/username"), Some("alice"));
+    let approved = json!([{"type": "Approved", "status": "True"}]);
+    let mut by_status = request.clone();
+    by_status.set("/status", json!({"certificate": "c", "conditions": approved}));
+    (kind(name).rules.prepare_status_update)(&mut by_status, &request);
+    assert_eq!(by_status.at("/status/certificate"), Some(&json!("c")));
+    assert!(by_status.at("/status/conditions/0").is_none_or(|c| c["type"] != "Approved"));
+    let mut by_approval = request.clone();
+    by_approval.set("/status", json!({"certificate": "c", "conditions": approved}));
+    crate::certificates::prepare_approval(&mut by_approval, &request);
+    assert_eq!(by_approval.at("/status"), Some(&json!({"conditions": approved})));
+    let changed = update(name, &by_approval, |o| o.set("/spec/signerName", "z"));
+    assert_eq!(changed, by_approval);
+}
+
+#[test]
+fn ephemeral_containers_only_grow_in_number() {
+    let old = create("Pod", json!({"spec": {"containers": [{"name": "c", "image": "i"}]}}));
+    let mut debugged = old.clone();
+    debugged.set("/spec/ephemeralContainers", json!([{"name": "d", "image": "busybox"}]));
+    debugged.set("/spec/nodeName", "elsewhere");
+    crate::pod::update_ephemeral_containers(&mut debugged, &old).unwrap();
+    assert_eq!(debugged.str_at("/spec/ephemeralContainers/0/imagePullPolicy"), Some("Always"));
+    assert_eq!(debugged.at("/spec/nodeName"), None);
+    let mut cleaned = debugged.clone();
+    cleaned.remove("/spec/ephemeralContainers");
+    let refused = crate::pod::update_ephemeral_containers(&mut cleaned, &debugged).unwrap_err();
+    assert_eq!(refused[0].field, "spec.ephemeralContainers");
+    let mut resized = old.clone();
+    resized.set(
+        "/spec/containers",
+        json!([{"name": "c", "image": "other", "resources": {"requests": {"cpu": "1000m"}}}]),
+    );
+    crate::pod::prepare_resize(&mut resized, &old);
+    assert_eq!(resized.str_at("/spec/containers/0/resources/requests/cpu"), Some("1"));
+    assert_eq!(resized.str_at("/spec/containers/0/image"), Some("i"));
+}
+
+#[test]
+fn admission_adds_patience_once() {
+    let mut pod = create("Pod", json!({"spec": {"containers": []}}));
+    crate::pod::admission_defaults(&mut pod);
+    let once = pod.clone();
+    crate::pod::admission_defaults(&mut pod);
+    assert_eq!(pod, once);
+    assert_eq!(pod.at("/spec/tolerations").and_then(Value::as_array).map(Vec::len), Some(2));
+    let mut node = create("Node", json!({}));
+    crate::node::taint_not_ready(&mut node);
+    crate::node::taint_not_ready(&mut node);
+    assert_eq!(node.at("/spec/taints").and_then(Value::as_array).map(Vec::len), Some(1));
+}

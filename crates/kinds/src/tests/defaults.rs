@@ -170,3 +170,17 @@ fn other_kinds_fill_in_what_is_left_out() {
     check("LimitRange", limits, "/spec/limits/0/defaultRequest", json!({"cpu": "2"}));
     check("PriorityClass", json!({"value": 1}), "/preemptionPolicy", json!("PreemptLowerPriority"));
 }
+
+#[test]
+fn null_means_absent_except_where_it_is_shown() {
+    let template = json!({"metadata": {"creationTimestamp": null, "labels": {"a": "b"}}, "spec": {"nodeSelector": null}});
+    let deployment = create("Deployment", json!({"spec": {"replicas": null, "template": template}}));
+    assert_eq!(deployment.at("/spec/replicas"), Some(&json!(1)));
+    assert_eq!(deployment.at("/spec/template/metadata"), Some(&json!({"labels": {"a": "b"}})));
+    assert_eq!(deployment.at("/spec/template/spec/nodeSelector"), None);
+    check("v1/Event", json!({"eventTime": null}), "/eventTime", Value::Null);
+    let schema = json!({"openAPIV3Schema": {"properties": {"a": {"default": null}}}});
+    let versions = json!({"spec": {"versions": [{"schema": schema}]}});
+    check("CustomResourceDefinition", versions, "/spec/versions/0/schema", schema);
+    check("ControllerRevision", json!({"data": {"a": null}}), "/data", json!({"a": null}));
+}
