@@ -39,6 +39,9 @@ fn default_claim(spec: &mut Map) {
 
 fn default_request(request: &mut Map) {
     request.fill_text("allocationMode", "ExactCount");
+    for toleration in request.maps_mut("tolerations") {
+        toleration.fill_text("operator", "Equal");
+    }
     if request.text("allocationMode") == "ExactCount" && request.int("count").unwrap_or(0) == 0 {
         request.insert("count".into(), 1.into());
     }

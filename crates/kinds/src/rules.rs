@@ -3,6 +3,7 @@
 use machinery::{Cause, Object, names};
 use serde_json::Value;
 
+use crate::fields::{Fill, Map};
 use crate::tables;
 
 /// The rules of a kind. Objects are in the form of the kind's own version, old ones too. Functions that do nothing are the default; see [`Rules::PLAIN`].
@@ -108,6 +109,7 @@ pub(crate) fn keep_all_but_status(new: &mut Object, old: &Object) {
             new.fields_mut().insert(key.clone(), value.clone());
         }
     }
+    new.fields_mut().fill("status", Map::new());
 }
 
 /// Puts the stored labels in the place of those sent.

@@ -15,7 +15,11 @@ const SYSTEM: &[(&str, i64)] =
     &[("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
 
 pub(crate) static PRIORITY_CLASS: Rules = Rules {
-    default: |class| class.fields_mut().fill_text("preemptionPolicy", "PreemptLowerPriority"),
+    default: |class| {
+        let fields = class.fields_mut();
+        fields.fill("value", 0);
+        fields.fill_text("preemptionPolicy", "PreemptLowerPriority");
+    },
     validate_create: validate,
     validate_update: |new, old| {
         let mut causes = Vec::new();

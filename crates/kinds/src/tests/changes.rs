@@ -93,6 +93,10 @@ fn status_goes_through_its_own_door() {
     assert_eq!(through_status.i64_at("/status/replicas"), Some(9));
     assert_eq!(through_status.i64_at("/spec/replicas"), Some(1));
     assert_eq!((through_status.label("l"), through_status.annotation("a")), (None, Some("v")));
+    let mut without = old.clone();
+    without.remove("/status");
+    (kind("Deployment").rules.prepare_status_update)(&mut without, &old);
+    assert_eq!(without.at("/status"), Some(&json!({})));
 }
 
 #[test]
