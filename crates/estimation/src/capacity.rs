@@ -85,6 +85,13 @@ impl Capacity {
         left
     }
 
+    /// Whether there is more of anything than there was: what did not fit before may fit now.
+    pub fn has_grown_since(&self, before: &Self) -> bool {
+        self.pods > before.pods
+            || self.nodes != before.nodes
+            || self.free.iter().any(|(name, free)| find(&before.free, name).is_none_or(|was| *free > was))
+    }
+
     fn within_totals(&self, request: &Request, bound: i64) -> i64 {
         request.iter().fold(bound, |bound, (name, asked)| {
             let fits = find(&self.free, name).and_then(|free| free.fits(asked)).unwrap_or(0);

@@ -224,3 +224,13 @@ fn promised_replicas_are_no_longer_available() {
     let cluster = modelled(&[("cpu=4", 1)]).after(&promised);
     assert_eq!(fits(&cluster, "cpu=1"), 1);
 }
+
+#[test]
+fn growth_is_more_of_anything() {
+    let before = totals("pods=10 cpu=4", "cpu=1", "");
+    assert!(!before.has_grown_since(&before));
+    assert!(!totals("pods=9 cpu=4", "cpu=2", "").has_grown_since(&before));
+    assert!(totals("pods=9 cpu=4", "", "").has_grown_since(&before));
+    assert!(totals("pods=10 cpu=3 memory=1", "", "").has_grown_since(&before));
+    assert!(totals("pods=11 cpu=3", "", "").has_grown_since(&before));
+}

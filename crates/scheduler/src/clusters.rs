@@ -33,6 +33,14 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
+    /// Whether the cluster reports more room than before.
+    pub(crate) fn has_more_room(&self) -> bool {
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => new.capacity().has_grown_since(old.capacity()),
+            (old, new) => old.is_none() && new.is_some(),
+        }
+    }
+
     /// The change as the rules see it.
     pub(crate) fn view(&self) -> ClusterChange<'_> {
         ClusterChange {

@@ -6,7 +6,7 @@
 //! writes   spec.clusters and the applied placement    one merge patch, at the version that was read
 //!          status: condition Scheduled, schedulerObservedGeneration, lastScheduledTime,
 //!          schedulerObservingAffinityName             one merge patch, only what differs
-//! wakes    after a failure: 1 s, doubling to 10 s; without room: after 5 min
+//! wakes    after a failure: 1 s, doubling to 10 s; without room: when a cluster reports more, or after 5 min
 //! ```
 //!
 //! The rules live in the crate `scheduling` and in `decide`; this crate keeps their inputs current and
@@ -149,7 +149,7 @@ impl Scheduler {
         let (clusters, noted) = (Arc::clone(&self.clusters), Arc::clone(&changes));
         members.on_change(move |change: &Change| {
             let changed = clusters.follow(change);
-            if !change.is_initial() && changed.view().matters() {
+            if !change.is_initial() && (changed.view().matters() || changed.has_more_room()) {
                 noted.note(changed);
             }
         });
@@ -161,13 +161,31 @@ impl Scheduler {
         });
     }
 
+    /// Every binding that a change concerns; those that only bring more room concern only bindings that
+    /// lacked it.
     fn requeue(&self, changes: &[Changed]) {
-        let views: Vec<intake::ClusterChange<'_>> = changes.iter().map(Changed::view).collect();
-        for binding in self.bindings.list().iter().chain(&self.cluster_bindings.list()) {
-            if intake::is_ours(binding, &self.options.scheduler_name) && intake::concerns(binding, &views) {
-                self.push(binding, Incoming::ClusterChanged);
+        let all: Vec<intake::ClusterChange<'_>> = changes.iter().map(Changed::view).collect();
+        let mattering: Vec<intake::ClusterChange<'_>> = all.iter().filter(|c| c.matters()).cloned().collect();
+        if !mattering.is_empty() {
+            for binding in self.bindings.list().iter().chain(&self.cluster_bindings.list()) {
+                self.requeue_if_concerned(binding, &mattering);
             }
         }
+        for key in self.queue.unschedulable() {
+            if let Some(binding) = self.informer(&key).get(&key) {
+                self.requeue_if_concerned(&binding, &all);
+            }
+        }
+    }
+
+    fn requeue_if_concerned(&self, binding: &machinery::Object, changes: &[intake::ClusterChange<'_>]) {
+        if intake::is_ours(binding, &self.options.scheduler_name) && intake::concerns(binding, changes) {
+            self.push(binding, Incoming::ClusterChanged);
+        }
+    }
+
+    fn informer(&self, key: &machinery::ObjectKey) -> &Informer {
+        if key.namespace().is_some() { &self.bindings } else { &self.cluster_bindings }
     }
 }
 

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A binding is in one place at a time, and in work at most once. Pushing it moves it to the active
-//! ones from wherever it waits.
+//! ones from wherever it waits; those without room are also pushed when a cluster reports more room.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,6 +170,11 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// The bindings that found no room.
+    pub(crate) fn unschedulable(&self) -> Vec<ObjectKey> {
+        self.waiting().unschedulable.keys().cloned().collect()
+    }
+
     /// Takes the next binding, waiting for one. [`Queue::finish`] must follow.
     pub(crate) async fn next(&self) -> ObjectKey {
         loop {
@@ -284,6 +289,7 @@ mod tests {
         waiting.finish(&key("a"), Verdict::Unschedulable, now);
         assert_eq!(take(&mut waiting, now + Duration::from_secs(299)), "-");
         waiting.push(key("a"), 0);
+        assert!(waiting.unschedulable.is_empty());
         assert_eq!(take(&mut waiting, now), "a");
         waiting.finish(&key("a"), Verdict::Unschedulable, now);
         assert_eq!(take(&mut waiting, now + UNSCHEDULABLE_WAIT), "a");

@@ -13,7 +13,7 @@ use clock::Clock;
 use futures::FutureExt;
 use machinery::{Object, ObjectKey, Reason as StatusReason, Status};
 use runtime::events::Regarding;
-use runtime::{EventType, Informer, Recorder, Shutdown};
+use runtime::{EventType, Recorder, Shutdown};
 use scheduling::{Peers, Step};
 
 use crate::decide::{Decision, Settlement, World, decide};
@@ -73,7 +73,7 @@ impl Worker {
     }
 
     async fn schedule(&self, key: &ObjectKey) -> Verdict {
-        let Some(mut object) = self.informer(key).get(key) else { return Verdict::Settled };
+        let Some(mut object) = self.scheduler.informer(key).get(key) else { return Verdict::Settled };
         let resource = self.resource(key);
         for _ in 0..ROUNDS_MAX {
             match self.look(&resource, &object).await {
@@ -96,10 +96,6 @@ impl Worker {
         }
         tracing::warn!(binding = %key, error = error.chain(), "binding could not be written, will try again");
         Verdict::Retry
-    }
-
-    fn informer(&self, key: &ObjectKey) -> &Informer {
-        if key.namespace().is_some() { &self.scheduler.bindings } else { &self.scheduler.cluster_bindings }
     }
 
     fn resource(&self, key: &ObjectKey) -> Resource {
