@@ -190,20 +190,20 @@ fn prune(
     let last = with_structs(last);
     let everything = present(&merged);
 
-    // First without everything applied last, then back with what anybody owns…
-    let pruned = typed::remove(merged.clone(), &last, node);
     let mut owned = wanted.clone();
     // The object's name is nobody's and stays, whatever else of the metadata goes.
     owned.insert(&["metadata", "name"].map(|field| PathElement::Field(field.into())));
     for entry in others {
         owned.union_with(&entry.fields);
     }
-    let kept = present(&pruned).union(&with_structs(&owned));
-    let pruned = typed::remove(merged.clone(), &everything.difference(&kept), node);
+    let without = |unwanted: &FieldSet| typed::remove(merged.clone(), unwanted, &owned, node);
+
+    // First without everything applied last, then back with what anybody owns…
+    let kept = present(&without(&last)).union(&with_structs(&owned));
+    let pruned = without(&everything.difference(&kept));
 
     // …and with what was never this manager's.
-    let gone = everything.difference(&present(&pruned)).intersection(&last);
-    typed::remove(merged, &gone, node)
+    without(&everything.difference(&present(&pruned)).intersection(&last))
 }
 
 fn conflicts(others: &[Entry], changed: &FieldSet, allowed: &FieldSet) -> Vec<Conflict> {

@@ -131,6 +131,10 @@ impl FieldSet {
         self.children.get_mut(&PathElement::Field(name.into()))
     }
 
+    pub(crate) fn remove_field(&mut self, name: &str) {
+        self.children.remove(&PathElement::Field(name.into()));
+    }
+
     /// Puts a subtree below one step, unless it is empty.
     pub(crate) fn attach(&mut self, element: PathElement, child: Self) {
         if !child.is_empty() {

@@ -2,6 +2,8 @@
 //!
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use machinery::{Object, time};
 use schema::Schema;
@@ -31,6 +33,11 @@ const UNTRACKED_METADATA: [&str; 10] = [
     "selfLink",
     "managedFields",
 ];
+
+/// The fields that nobody owns in any kind.
+static UNTRACKED: LazyLock<(FieldSet, FieldSet)> = LazyLock::new(|| {
+    (FieldSet::of_fields(&["apiVersion", "kind"]), FieldSet::of_fields(&UNTRACKED_METADATA))
+});
 
 /// Who writes, through what, when.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +124,11 @@ impl Entry {
         entry
     }
 
+    /// What Kubernetes orders the entries by.
+    fn order(&self) -> (Operation, &str, &str, &str, &str) {
+        (self.operation, &self.time, &self.manager, &self.api_version, &self.subresource)
+    }
+
     /// Whether this is the entry of the writer. An applier has one entry, whatever version it applies.
     pub(crate) fn is_of(&self, writer: &Writer<'_>, operation: Operation) -> bool {
         self.manager == writer.manager
@@ -144,10 +156,7 @@ pub(crate) fn store(object: &mut Object, mut entries: Vec<Entry>) {
         return;
     }
     cap(&mut entries);
-    entries.sort_by(|a, b| {
-        let order = |e: &'_ Entry| (e.operation, e.time.clone(), e.manager.clone(), e.api_version.clone());
-        order(a).cmp(&order(b)).then_with(|| a.subresource.cmp(&b.subresource))
-    });
+    entries.sort_by(|a, b| a.order().cmp(&b.order()));
     let list = entries.iter().map(Entry::to_json).collect();
     object.metadata_mut().insert("managedFields".into(), Value::Array(list));
 }
@@ -187,13 +196,14 @@ fn cap(entries: &mut Vec<Entry>) {
 /// Takes out what nobody owns: `apiVersion`, `kind`, the server's metadata, and the fields that a
 /// write through this endpoint resets.
 pub(crate) fn strip(set: &mut FieldSet, reset: &FieldSet) {
+    let (identity, server_metadata) = &*UNTRACKED;
     set.member = false;
-    set.subtract(&FieldSet::of_fields(&["apiVersion", "kind"]));
+    set.subtract(identity);
     if let Some(metadata) = set.field_mut("metadata") {
         metadata.member = false;
-        metadata.subtract_with_children(&FieldSet::of_fields(&UNTRACKED_METADATA));
+        metadata.subtract_with_children(server_metadata);
         if metadata.is_empty() {
-            set.subtract_with_children(&FieldSet::of_fields(&["metadata"]));
+            set.remove_field("metadata");
         }
     }
     set.subtract_with_children(reset);

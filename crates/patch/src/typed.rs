@@ -173,15 +173,22 @@ fn merge_lists(live: &[Value], config: &[Value], node: Node<'_>) -> Vec<Value> {
     merged
 }
 
-/// The value without the fields of a set. A map or list that is emptied but not in the set itself stays.
-pub(crate) fn remove(value: Value, unwanted: &FieldSet, node: Node<'_>) -> Value {
+/// The value without the fields of a set. A map or list that this empties goes too, unless it is itself
+/// in `owned`.
+pub(crate) fn remove(value: Value, unwanted: &FieldSet, owned: &FieldSet, node: Node<'_>) -> Value {
     if unwanted.children.is_empty() {
         return value;
     }
-    let keep = |value: Value, element: &PathElement| match unwanted.child(element) {
-        None => Some(value),
-        Some(set) if set.member => None,
-        Some(set) => Some(remove(value, set, node.child(element))),
+    let nothing = FieldSet::EMPTY;
+    let keep = |value: Value, element: &PathElement| {
+        let Some(unwanted) = unwanted.child(element) else { return Some(value) };
+        if unwanted.member {
+            return None;
+        }
+        let owned = owned.child(element).unwrap_or(&nothing);
+        let was_hollow = is_hollow(&value);
+        let rest = remove(value, unwanted, owned, node.child(element));
+        (was_hollow || owned.member || !is_hollow(&rest)).then_some(rest)
     };
     match (node.shape(&value), value) {
         (Shape::Map, Value::Object(fields)) => {

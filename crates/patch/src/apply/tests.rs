@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::compare;
 use crate::managed::{entries_of, track_update};
 use crate::testing::{builtin, custom, object, writer};
 
@@ -326,20 +327,72 @@ fn kubectl_moves_from_client_side_apply_without_conflicts() {
     );
 }
 
+#[test]
+fn fields_that_this_endpoint_resets_are_neither_owned_nor_fought_over() {
+    let schema = builtin("apps/v1", "Deployment");
+    let (main, status) = (FieldSet::of_fields(&["status"]), FieldSet::of_fields(&["spec"]));
+    let mut config = deployment(1, &json!([{"name": "c", "image": "i"}]));
+    config.set("/status/replicas", 7);
+    let live = apply(None, &config, &writer("one", 1), OnConflict::Fail, schema, &main).unwrap();
+    assert!(!owners(&live)[0].contains("f:status"), "{:?}", owners(&live));
+    let mut reported = live.clone();
+    reported.set("/status/replicas", 1);
+    let kcm = Writer { subresource: "status", ..writer("kcm", 2) };
+    track_update(Some(&live), &mut reported, &kcm, schema, &status);
+    assert!(apply(Some(&reported), &config, &writer("one", 3), OnConflict::Fail, schema, &main).is_ok());
+    // Through the subresource it is a conflict that names the subresource.
+    let through_status = Writer { subresource: "status", ..writer("one", 3) };
+    let error =
+        apply(Some(&reported), &config, &through_status, OnConflict::Fail, schema, &status).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Apply failed with 1 conflict: conflict with \"kcm\" with subresource \"status\" using v1: .status.replicas"
+    );
+}
+
+#[test]
+fn applying_in_another_version_replaces_the_managers_entry() {
+    let schema = builtin("v1", "ConfigMap");
+    let config = config_map(&json!({"k": "v"}));
+    let live = applied(None, &config, "one", 1);
+    let other = Writer { api_version: "v2", ..writer("one", 2) };
+    let live = apply(Some(&live), &config, &other, OnConflict::Fail, schema, &FieldSet::EMPTY).unwrap();
+    assert_eq!(owners(&live).len(), 1);
+    assert_eq!(live.str_at("/metadata/managedFields/0/apiVersion"), Some("v2"));
+}
+
+#[test]
+fn the_servers_metadata_survives_a_manager_that_leaves() {
+    let mut config = config_map(&json!({}));
+    config.set_label("a", "b");
+    let mut live = applied(None, &config, "one", 1);
+    live.set("/metadata/uid", "u");
+    live.set("/metadata/creationTimestamp", "2026-01-01T00:00:00Z");
+    let nothing = object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}));
+    let left = applied(Some(&live), &nothing, "one", 2);
+    assert_eq!(
+        left.value(),
+        &json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "c", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        })
+    );
+}
+
 mod properties {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// A Deployment whose every part may be absent.
-    fn config() -> impl Strategy<Value = Object> {
+    /// A Deployment whose every part may be absent, with lists and maps of at least `shortest` entries.
+    fn config(shortest: usize) -> impl Strategy<Value = Object> {
         let container = (
             "[abc]",
             prop::option::of("[12]"),
-            prop::option::of(prop::collection::btree_set(80..83_u16, 0..3)),
+            prop::option::of(prop::collection::btree_set(80..83_u16, shortest..3)),
         );
-        let labels = prop::option::of(prop::collection::btree_map("[xy]", "[12]", 0..3));
-        let finalizers = prop::option::of(prop::collection::btree_set("a/[xy]", 0..3));
+        let labels = prop::option::of(prop::collection::btree_map("[xy]", "[12]", shortest..3));
+        let finalizers = prop::option::of(prop::collection::btree_set("a/[xy]", shortest..3));
         (labels, finalizers, prop::option::of(1..3_i64), prop::collection::vec(container, 0..4)).prop_map(
             |(labels, finalizers, replicas, containers)| {
                 let mut object =
@@ -377,7 +430,7 @@ mod properties {
 
     proptest! {
         #[test]
-        fn what_is_applied_is_there_owned_and_settled(steps in prop::collection::vec((config(), 0..3_usize), 1..6)) {
+        fn what_is_applied_is_there_owned_and_settled(steps in prop::collection::vec((config(0), 0..3_usize), 1..6)) {
             let schema = builtin("apps/v1", "Deployment");
             let mut live: Option<Object> = None;
             for (second, (config, who)) in (0..).zip(steps) {
@@ -407,7 +460,36 @@ mod properties {
         }
 
         #[test]
-        fn what_one_manager_applied_is_gone_when_it_applies_nothing(config in config()) {
+        fn no_field_is_without_an_owner_and_no_owner_without_its_fields(
+            steps in prop::collection::vec((config(1), 0..3_usize, any::<bool>()), 1..8)
+        ) {
+            let node = Node::root(builtin("apps/v1", "Deployment"));
+            let mut live: Option<Object> = None;
+            for (second, (state, who, updates)) in (0..).zip(steps) {
+                let manager = ["x", "y", "z"][who];
+                let next = match &live {
+                    Some(live) if updates => updated(live, &state, manager, second),
+                    live => try_apply(live.as_ref(), &state, manager, second, OnConflict::TakeOver).unwrap(),
+                };
+                let bare = without_managed_fields(Some(&next));
+                let mut present = typed::fields_of(&bare, node);
+                managed::strip(&mut present, &FieldSet::EMPTY);
+                let mut everything = compare::compare(None, Some(&bare), node).changed;
+                everything.union_with(&typed::with_structs(&present, node));
+                let mut owned = FieldSet::EMPTY;
+                for entry in entries_of(&next) {
+                    owned.union_with(&entry.fields);
+                }
+                if !owned.is_empty() {
+                    prop_assert_eq!(present.difference(&owned).paths(), Vec::<String>::new(), "{}", next.value());
+                }
+                prop_assert_eq!(owned.difference(&everything).paths(), Vec::<String>::new(), "{}", next.value());
+                live = Some(next);
+            }
+        }
+
+        #[test]
+        fn what_one_manager_applied_is_gone_when_it_applies_nothing(config in config(0)) {
             let made = applied(None, &config, "x", 1);
             let nothing = object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}}));
             let left = applied(Some(&made), &nothing, "x", 2);
