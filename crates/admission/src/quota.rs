@@ -198,10 +198,8 @@ fn usage(spec: &ResourceBindingSpec) -> Usage {
         }
     };
     let clusters = i64::try_from(spec.clusters.len()).unwrap_or(i64::MAX);
-    if spec.components.is_empty() {
-        if let Some(requirements) = &spec.replica_requirements {
-            add(&requirements.resource_request, spec.assigned_replicas());
-        }
+    if let (Some(requirements), true) = (&spec.replica_requirements, spec.components.is_empty()) {
+        add(&requirements.resource_request, spec.assigned_replicas());
     }
     for component in &spec.components {
         if let Some(requirements) = &component.replica_requirements {

@@ -94,7 +94,7 @@ const fn rule(name: &'static str, path: &'static str, kind: Kind, handler: Handl
 use Handler::{Mutate, Validate};
 
 /// Every rule: the mutating ones first, which is the order in which a request passes them.
-pub const WEBHOOKS: &[Webhook] = &[
+pub static WEBHOOKS: &[Webhook] = &[
     rule(
         "propagationpolicy.karmada.io",
         "/mutate-propagationpolicy",

@@ -58,18 +58,13 @@ pub struct ClusterSpec {
 }
 
 /// Who applies Works in the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum SyncMode {
     /// The control plane applies.
+    #[default]
     Push,
     /// An agent in the cluster applies.
     Pull,
-}
-
-impl Default for SyncMode {
-    fn default() -> Self {
-        Self::Push
-    }
 }
 
 /// A secret in the control plane.

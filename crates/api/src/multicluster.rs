@@ -39,18 +39,13 @@ pub struct ServiceImportSpec {
 }
 
 /// How an imported service is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ServiceImportType {
     /// One virtual address in all clusters.
+    #[default]
     ClusterSetIP,
     /// No address of its own.
     Headless,
-}
-
-impl Default for ServiceImportType {
-    fn default() -> Self {
-        Self::ClusterSetIP
-    }
 }
 
 /// A port of an imported service.

@@ -52,18 +52,13 @@ pub struct ClusterConditionRequirement {
 }
 
 /// How a condition's status is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionOperator {
     /// The status is the expected one.
+    #[default]
     Equal,
     /// The status is another one.
     NotEqual,
-}
-
-impl Default for ConditionOperator {
-    fn default() -> Self {
-        Self::Equal
-    }
 }
 
 resource! {

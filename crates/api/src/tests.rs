@@ -120,6 +120,46 @@ fn twins_have_one_view() {
 }
 
 #[test]
+fn bindings_are_converted_both_ways_as_far_as_the_old_version_goes() {
+    let old = Object::from_value(json!({
+        "apiVersion": "work.karmada.io/v1alpha1", "kind": "ClusterResourceBinding",
+        "metadata": { "name": "x", "unknown": true },
+        "spec": {
+            "resource": {
+                "apiVersion": "v1", "kind": "A", "name": "x", "resourceVersion": "7",
+                "replicas": 3, "resourcePerReplicas": { "cpu": "1" },
+            },
+            "clusters": [{ "name": "a", "replicas": 3 }],
+        },
+        "status": { "aggregatedStatus": [{ "clusterName": "a", "applied": true, "status": { "b": 1 } }] },
+    }))
+    .unwrap();
+    let new = work::convert_binding(&old, "work.karmada.io/v1alpha2").unwrap();
+    assert_eq!(
+        new.value(),
+        &json!({
+            "apiVersion": "work.karmada.io/v1alpha2", "kind": "ClusterResourceBinding",
+            "metadata": { "name": "x", "unknown": true },
+            "spec": {
+                "resource": { "apiVersion": "v1", "kind": "A", "name": "x", "resourceVersion": "7" },
+                "replicas": 3, "replicaRequirements": { "resourceRequest": { "cpu": "1" } },
+                "clusters": [{ "name": "a", "replicas": 3 }],
+            },
+            "status": { "aggregatedStatus": [{ "clusterName": "a", "applied": true, "status": { "b": 1 } }] },
+        })
+    );
+    assert_eq!(work::convert_binding(&new, "work.karmada.io/v1alpha1").unwrap(), old);
+    let mut more = new.clone();
+    more.set("/spec/resource/uid", "u");
+    more.set("/spec/placement", json!({}));
+    assert_eq!(work::convert_binding(&more, "work.karmada.io/v1alpha1").unwrap(), old);
+    assert_eq!(work::convert_binding(&new, "work.karmada.io/v1alpha2").unwrap(), new);
+    assert!(work::convert_binding(&new, "work.karmada.io/v9").is_err());
+    more.set("/spec/replicas", "many");
+    assert!(work::convert_binding(&more, "work.karmada.io/v1alpha1").is_err());
+}
+
+#[test]
 fn a_condition_that_stays_keeps_its_time() {
     let at = |second| Time::from(jiff::Timestamp::from_second(second).unwrap());
     let condition = |status: &str, message: &str, second| Condition {

@@ -148,16 +148,11 @@ pub struct PolicySchedulePriority {
 }
 
 /// Which kind of object names a scheduling priority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum PriorityClassSource {
     /// A `PriorityClass` of `scheduling.k8s.io` in the control plane.
+    #[default]
     KubePriorityClass,
-}
-
-impl Default for PriorityClassSource {
-    fn default() -> Self {
-        Self::KubePriorityClass
-    }
 }
 
 /// What to do when an application or its cluster fails.

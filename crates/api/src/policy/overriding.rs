@@ -67,21 +67,16 @@ pub struct Overriders {
 }
 
 /// What an overrider does to the value it finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OverriderOperator {
     /// Add to what is there.
+    #[default]
     Add,
     /// Take away.
     Remove,
     /// Set what exists.
     Replace,
-}
-
-impl Default for OverriderOperator {
-    fn default() -> Self {
-        Self::Add
-    }
 }
 
 /// A JSON patch operation on the object.
@@ -124,20 +119,15 @@ pub struct ImagePredicate {
 }
 
 /// A part of an image reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ImageComponent {
     /// Host and port in front of the repository.
+    #[default]
     Registry,
     /// The path of the image in its registry.
     Repository,
     /// The tag, or the digest.
     Tag,
-}
-
-impl Default for ImageComponent {
-    fn default() -> Self {
-        Self::Registry
-    }
 }
 
 /// A change to a container's command or arguments.
@@ -155,19 +145,14 @@ pub struct CommandArgsOverrider {
 }
 
 /// What to do to a list of strings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AddOrRemove {
     /// Add to what is there.
+    #[default]
     Add,
     /// Take away.
     Remove,
-}
-
-impl Default for AddOrRemove {
-    fn default() -> Self {
-        Self::Add
-    }
 }
 
 /// A change to labels or annotations.

@@ -1,5 +1,6 @@
 //! Group `work.karmada.io`: bindings between templates and clusters, and the Works they lead to.
 
+mod conversion;
 mod manifest;
 mod object;
 pub mod v1alpha1;
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use conversion::{ConversionError, convert_binding};
 pub use manifest::*;
 pub use object::*;
 
