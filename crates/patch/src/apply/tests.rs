@@ -185,6 +185,27 @@ fn a_field_left_out_stays_when_an_updater_changed_it() {
 }
 
 #[test]
+fn an_item_goes_with_the_last_owner_of_the_item_itself() {
+    let two = json!([{"name": "c", "image": "i"}, {"name": "d", "image": "i"}]);
+    let made = applied(None, &deployment(1, &two), "one", 1);
+    // A field inside it, set by an updater, does not hold the item…
+    let mut changed = made.clone();
+    changed.value_mut()["spec"]["template"]["spec"]["containers"][1]["image"] = "other".into();
+    let live = updated(&made, &changed, "kubectl-set", 2);
+    let only_one = deployment(1, &json!([{"name": "c", "image": "i"}]));
+    let left = applied(Some(&live), &only_one, "one", 3);
+    assert_eq!(left.at("/spec/template/spec/containers"), Some(&json!([{"name": "c", "image": "i"}])));
+    assert_eq!(owners(&left).len(), 1);
+    // …another applier of the item does, with what that one states.
+    let shared = applied(Some(&made), &deployment(1, &json!([{"name": "d"}])), "two", 2);
+    let left = applied(Some(&shared), &only_one, "one", 3);
+    assert_eq!(
+        left.at("/spec/template/spec/containers"),
+        Some(&json!([{"name": "c", "image": "i"}, {"name": "d"}]))
+    );
+}
+
+#[test]
 fn what_was_there_before_is_owned_by_before_first_apply() {
     let live = config_map(&json!({"old": "1"}));
     let next = applied(Some(&live), &config_map(&json!({"new": "1"})), "one", 2);
