@@ -124,12 +124,23 @@ impl<'a> Node<'a> {
             Value::Object(_) => Shape::Map,
             Value::Array(items) => match self.schema.map(|s| s.list_type) {
                 // Items without an identity cannot be merged; the server refuses them elsewhere.
-                Some(ListType::Set | ListType::Map) if items.iter().all(|i| self.element(i).is_ok()) => {
+                Some(ListType::Set | ListType::Map) if items.iter().all(|i| self.identifies(i)) => {
                     Shape::List
                 }
                 _ => Shape::Leaf,
             },
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Shape::Leaf,
+        }
+    }
+
+    /// Whether [`Node::element`] finds what identifies an item.
+    fn identifies(self, item: &Value) -> bool {
+        match (self.schema.filter(|s| s.list_type == ListType::Map), item) {
+            (Some(schema), Value::Object(item)) => schema.list_map_keys.iter().all(|name| {
+                item.get(name).is_some_and(|v| !v.is_null()) || key_default(schema, name).is_some()
+            }),
+            (Some(_), _) | (None, Value::Object(_) | Value::Array(_) | Value::Null) => false,
+            (None, Value::Bool(_) | Value::Number(_) | Value::String(_)) => true,
         }
     }
 
@@ -155,7 +166,7 @@ impl<'a> Node<'a> {
         };
         let mut key = Map::new();
         for name in &schema.list_map_keys {
-            let default = || schema.items.as_ref()?.properties.get(name)?.default.as_ref();
+            let default = || key_default(schema, name);
             let value = item.get(name).filter(|v| !v.is_null()).or_else(default).ok_or_else(|| {
                 format!(
                     "associative list with keys has an element that omits key field {name:?} (and doesn't have default value)"
@@ -165,6 +176,11 @@ impl<'a> Node<'a> {
         }
         Ok(PathElement::Key(Value::Object(key).to_string()))
     }
+}
+
+/// The value that a key field of a list's items has when it is absent.
+fn key_default<'a>(list: &'a Schema, key: &str) -> Option<&'a Value> {
+    list.items.as_ref()?.properties.get(key)?.default.as_ref()
 }
 
 /// Fields of built-in kinds that hold a struct rather than a pointer to one. Where the same name is

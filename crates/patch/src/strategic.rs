@@ -2,6 +2,8 @@
 //!
 //! <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md>
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::ops::Deref as _;
 
@@ -264,9 +266,20 @@ impl<'a> List<'a> {
         }
     }
 
-    fn position(self, items: &[Value], item: &Value) -> Option<usize> {
-        let wanted = self.identity(item)?;
-        items.iter().position(|other| self.identity(other) == Some(wanted))
+    /// What identifies an item, as text to look it up by.
+    fn name(self, item: &Value) -> Option<String> {
+        self.identity(item).map(Value::to_string)
+    }
+
+    /// Where each item first stands in a list.
+    fn places(self, items: &[Value]) -> BTreeMap<String, usize> {
+        let mut places = BTreeMap::new();
+        for (place, item) in items.iter().enumerate() {
+            if let Some(name) = self.name(item) {
+                places.entry(name).or_insert(place);
+            }
+        }
+        places
     }
 
     fn merge(self, live: Vec<Value>, patch: &[Value], order: Option<&Value>) -> Result<Vec<Value>, Error> {
@@ -285,11 +298,8 @@ impl<'a> List<'a> {
                 }
             }
             _ => {
-                for item in patch.iter().filter(|item| !live.contains(item)) {
-                    if !merged.contains(item) {
-                        merged.push(item.clone());
-                    }
-                }
+                let mut seen: BTreeSet<String> = live.iter().map(Value::to_string).collect();
+                merged.extend(patch.iter().filter(|item| seen.insert(item.to_string())).cloned());
             }
         }
         Ok(self.arrange(merged, order.map_or(patch, Vec::as_slice), &live))
@@ -298,6 +308,7 @@ impl<'a> List<'a> {
     fn merge_maps(self, merged: &mut Vec<Value>, patch: &[Value], key: &str) -> Result<Outcome, Error> {
         let mut changes: Vec<&Map<String, Value>> = Vec::with_capacity(patch.len());
         let mut outcome = Outcome::Merged;
+        let mut deleted = BTreeSet::new();
         for item in patch {
             let Value::Object(item) = item else {
                 return Err(Error::NotAMap { field: self.field.into(), item: go_text(item) });
@@ -311,8 +322,7 @@ impl<'a> List<'a> {
                     changes.push(item);
                 }
                 Some(Some("delete")) => {
-                    let value = item.get(key).ok_or_else(no_key)?;
-                    merged.retain(|other| other.get(key) != Some(value));
+                    deleted.insert(item.get(key).ok_or_else(no_key)?.to_string());
                 }
                 Some(Some("replace")) => outcome = Outcome::Replaced,
                 Some(Some("merge")) if item.contains_key(key) => changes.push(item),
@@ -320,20 +330,30 @@ impl<'a> List<'a> {
                 Some(_) => return Err(unknown_directive(item)),
             }
         }
-        if outcome == Outcome::Replaced {
-            merged.clear();
+        match outcome {
+            Outcome::Replaced => merged.clear(),
+            Outcome::Merged if deleted.is_empty() => {}
+            Outcome::Merged => {
+                merged.retain(|item| self.name(item).is_none_or(|name| !deleted.contains(&name)))
+            }
         }
+        let mut places = self.places(merged);
         for change in changes {
-            let value = change.get(key);
-            let mut item = Map::new();
-            let existing =
-                merged.iter_mut().filter_map(Value::as_object_mut).find(|other| other.get(key) == value);
-            match existing {
-                Some(existing) => merge_map(existing, change, self.item_schema())?,
-                None => {
-                    merge_map(&mut item, change, self.item_schema())?;
-                    merged.push(Value::Object(item));
+            let place = change.get(key).map(Value::to_string).and_then(|name| match places.entry(name) {
+                Entry::Occupied(entry) => Some(*entry.get()),
+                Entry::Vacant(entry) => {
+                    entry.insert(merged.len());
+                    None
                 }
+            });
+            if let Some(existing) =
+                place.and_then(|place| merged.get_mut(place)).and_then(Value::as_object_mut)
+            {
+                merge_map(existing, change, self.item_schema())?;
+            } else {
+                let mut item = Map::new();
+                merge_map(&mut item, change, self.item_schema())?;
+                merged.push(Value::Object(item));
             }
         }
         Ok(outcome)
@@ -359,18 +379,25 @@ impl<'a> List<'a> {
     /// Puts the items that `order` mentions into its order; the others stay before the item they came
     /// before in the live list, in their own order.
     fn arrange(self, merged: Vec<Value>, order: &[Value], live: &[Value]) -> Vec<Value> {
-        let (mut mentioned, mut others): (Vec<_>, Vec<_>) = merged
-            .into_iter()
-            .map(|item| (self.position(order, &item), item))
-            .partition(|(place, _)| place.is_some());
-        mentioned.sort_by_key(|(place, _)| *place);
-        let before = |a: &Value, b: &Value| {
-            self.position(live, a).zip(self.position(live, b)).is_some_and(|(a, b)| a < b)
-        };
+        let (wanted, before) = (self.places(order), self.places(live));
+        let mut mentioned = Vec::with_capacity(merged.len());
+        let mut others = Vec::new();
+        for item in merged {
+            let name = self.name(&item);
+            let place = |places: &BTreeMap<String, usize>| name.as_ref().and_then(|n| places.get(n)).copied();
+            match place(&wanted) {
+                Some(place_wanted) => mentioned.push((place_wanted, place(&before), item)),
+                None => others.push((place(&before), item)),
+            }
+        }
+        mentioned.sort_by_key(|(place, _, _)| *place);
         others.reverse();
         let mut arranged = Vec::with_capacity(mentioned.len() + others.len());
-        for (_, item) in mentioned {
-            while others.last().is_some_and(|(_, other)| before(other, &item)) {
+        for (_, was, item) in mentioned {
+            while others
+                .last()
+                .is_some_and(|(other, _)| other.zip(was).is_some_and(|(other, was)| other < was))
+            {
                 arranged.extend(others.pop().map(|(_, other)| other));
             }
             arranged.push(item);
