@@ -5,6 +5,7 @@
 //! functions know neither clock nor randomness: ids and the time are handed in, and so is what a rule must
 //! know of other objects ([`World`]).
 
+mod autoscaling;
 mod binding;
 mod cluster;
 mod config;

@@ -2,14 +2,15 @@
 
 use api::resource::{Kind, Resource};
 use api::{
-    autoscaling, cluster as clusters, config as configs, networking as networks, policy, work as works,
+    autoscaling as hpas, cluster as clusters, config as configs, networking as networks, policy,
+    work as works,
 };
 use machinery::{GroupVersionKind, Object};
 use serde_json::{Value, json};
 
 use crate::{
-    Denial, Mutation, Operation, Source, Validation, World, binding, cluster, config, networking, overriding,
-    propagation, protection, quota, schedule, taint, work,
+    Denial, Mutation, Operation, Source, Validation, World, autoscaling, binding, cluster, config,
+    networking, overriding, propagation, protection, quota, schedule, taint, work,
 };
 
 /// Whether a rule changes objects or judges them.
@@ -138,6 +139,12 @@ pub static WEBHOOKS: &[Webhook] = &[
         networks::MultiClusterService::KIND,
         Mutate(networking::mutate),
     ),
+    rule(
+        "federatedhpa.karmada.io",
+        "/mutate-federatedhpa",
+        hpas::FederatedHpa::KIND,
+        Mutate(autoscaling::mutate),
+    ),
     rule("cluster.karmada.io", "/mutate-cluster", clusters::Cluster::KIND, Mutate(cluster::mutate)),
     rule(
         "propagationpolicy.karmada.io",
@@ -201,9 +208,15 @@ pub static WEBHOOKS: &[Webhook] = &[
         )
     },
     rule(
+        "federatedhpa.karmada.io",
+        "/validate-federatedhpa",
+        hpas::FederatedHpa::KIND,
+        Validate(autoscaling::validate),
+    ),
+    rule(
         "cronfederatedhpa.karmada.io",
         "/validate-cronfederatedhpa",
-        autoscaling::CronFederatedHpa::KIND,
+        hpas::CronFederatedHpa::KIND,
         Validate(schedule::validate),
     ),
     rule(

@@ -1,5 +1,6 @@
 //! Stories of admission: every rule is shown to take and to refuse.
 
+mod autoscaling;
 mod cluster;
 mod config;
 mod others;
