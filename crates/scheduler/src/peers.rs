@@ -32,8 +32,54 @@ impl Groups {
     }
 }
 
-/// Results that have been decided and that the cache does not show yet: clusters per binding.
-pub(crate) type Promised = BTreeMap<ObjectKey, BTreeSet<String>>;
+/// Results that have been decided and that the cache does not show yet.
+#[derive(Debug, Default)]
+pub(crate) struct Promised(BTreeMap<ObjectKey, Promise>);
+
+#[derive(Debug)]
+struct Promise {
+    clusters: BTreeSet<String>,
+    /// Version of the binding that has them; nothing while it is being written.
+    version: Option<u64>,
+}
+
+impl Promised {
+    /// A result has been decided and is about to be written.
+    pub(crate) fn promise(&mut self, key: ObjectKey, clusters: BTreeSet<String>) {
+        self.0.insert(key, Promise { clusters, version: None });
+    }
+
+    /// The result could not be written.
+    pub(crate) fn take_back(&mut self, key: &ObjectKey) {
+        self.0.remove(key);
+    }
+
+    /// The result has been written, as this version of the binding.
+    pub(crate) fn written(&mut self, binding: &Object) {
+        if let Some(promise) = self.0.get_mut(&binding.key()) {
+            promise.version = Some(version(binding));
+        }
+    }
+
+    /// The cache shows this version of the binding, or one like it before it went.
+    pub(crate) fn shown(&mut self, binding: &Object, gone: bool) {
+        let key = binding.key();
+        let kept = self.0.get(&key).and_then(|promise| promise.version);
+        if gone || kept.is_some_and(|kept| version(binding) >= kept) {
+            self.0.remove(&key);
+        }
+    }
+
+    fn clusters(&self, key: &ObjectKey) -> Option<&BTreeSet<String>> {
+        self.0.get(key).map(|promise| &promise.clusters)
+    }
+}
+
+/// Versions are compared as numbers, as etcd counts them. One that is no number counts as newest: better
+/// to trust the cache too early than a promise for ever.
+fn version(binding: &Object) -> u64 {
+    binding.resource_version().parse().unwrap_or(u64::MAX)
+}
 
 /// Collects where the other workloads of the groups are, among the bindings of the same namespace.
 pub(crate) fn collect<'a>(
@@ -54,7 +100,7 @@ pub(crate) fn collect<'a>(
         if !together && !apart {
             continue;
         }
-        let clusters = promised.get(&key).cloned().unwrap_or_else(|| clusters(other));
+        let clusters = promised.clusters(&key).cloned().unwrap_or_else(|| clusters(other));
         if apart {
             peers.anti_affinity.extend(clusters.iter().cloned());
         }
@@ -103,7 +149,7 @@ mod tests {
             binding("far", "", "h=1", &["m3"]),
             binding("stranger", "g=2", "h=2", &["m4"]),
         ];
-        let peers = collect(&own, &others, &Promised::new());
+        let peers = collect(&own, &others, &Promised::default());
         assert_eq!(peers, Peers { affinity: vec![set(&["m1", "m2"])], anti_affinity: set(&["m3"]) });
     }
 
@@ -111,9 +157,37 @@ mod tests {
     fn a_result_counts_from_the_moment_it_is_decided() {
         let own = binding("own", "", "h=1", &[]);
         let rival = binding("rival", "", "h=1", &[]);
-        let promised = Promised::from([(rival.key(), set(&["m1"]))]);
-        assert_eq!(collect(&own, [&rival], &promised).anti_affinity, set(&["m1"]));
-        assert_eq!(collect(&own, [&rival], &Promised::new()).anti_affinity, set(&[]));
+        let mut promised = Promised::default();
+        let taken = |promised: &Promised| collect(&own, [&rival], promised).anti_affinity;
+        assert_eq!(taken(&promised), set(&[]));
+        promised.promise(rival.key(), set(&["m1"]));
+        assert_eq!(taken(&promised), set(&["m1"]));
+        promised.take_back(&rival.key());
+        assert_eq!(taken(&promised), set(&[]));
+    }
+
+    #[test]
+    fn a_promise_is_kept_until_the_cache_shows_it() {
+        let own = binding("own", "", "h=1", &[]);
+        let at = |version: &str| {
+            let mut rival = binding("rival", "", "h=1", &[]);
+            rival.set("/metadata/resourceVersion", version);
+            rival
+        };
+        let rival = at("7");
+        let mut promised = Promised::default();
+        let taken = |promised: &Promised| !collect(&own, [&rival], promised).anti_affinity.is_empty();
+        promised.promise(rival.key(), set(&["m1"]));
+        promised.shown(&at("8"), false);
+        assert!(taken(&promised), "not written yet");
+        promised.written(&at("10"));
+        promised.shown(&at("9"), false);
+        assert!(taken(&promised), "the cache is behind");
+        promised.shown(&at("11"), false);
+        assert!(!taken(&promised));
+        promised.promise(rival.key(), set(&["m1"]));
+        promised.shown(&at("8"), true);
+        assert!(!taken(&promised), "gone");
     }
 
     #[test]
@@ -121,6 +195,6 @@ mod tests {
         let own = binding("own", "", "", &[]);
         assert!(!Groups::of(&own).is_some());
         let other = binding("other", "", "", &["m1"]);
-        assert_eq!(collect(&own, [&other], &Promised::new()), Peers::default());
+        assert_eq!(collect(&own, [&other], &Promised::default()), Peers::default());
     }
 }

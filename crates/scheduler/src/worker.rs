@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::Scope;
 use api::meta::Time;
-use api::names::events;
+use api::names::{components, events};
 use api::work::Binding;
 use client::{Client, Patch, Resource};
 use clock::Clock;
@@ -48,14 +48,10 @@ impl Worker {
     pub(crate) fn new(scheduler: &Scheduler, client: Client, recorder: Recorder, clock: Clock) -> Self {
         let promised: Arc<Mutex<Promised>> = Arc::default();
         if scheduler.options.workload_affinity {
-            let kept = Arc::clone(&promised);
+            let promised = Arc::clone(&promised);
             scheduler.bindings.on_change(move |change| {
-                let binding = change.object();
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                let shown = kept.get(&binding.key()).is_some_and(|c| *c == peers::clusters(binding));
-                if change.is_deleted() || shown {
-                    kept.remove(&binding.key());
-                }
+                let mut promised = promised.lock().unwrap_or_else(PoisonError::into_inner);
+                promised.shown(change.object(), change.is_deleted());
             });
         }
         Self { scheduler: scheduler.clone(), client, recorder, clock, promised }
@@ -100,7 +96,10 @@ impl Worker {
 
     fn resource(&self, key: &ObjectKey) -> Resource {
         let scope = if key.namespace().is_some() { Scope::Namespaced } else { Scope::Cluster };
-        self.client.resource(&Binding::kind_of(scope).gvr()).namespace(&key.namespace)
+        self.client
+            .resource(&Binding::kind_of(scope).gvr())
+            .namespace(&key.namespace)
+            .field_manager(components::SCHEDULER)
     }
 
     /// Looks, decides, writes what differs.
@@ -119,23 +118,18 @@ impl Worker {
         };
         let Some(decision) = self.decide(object, &binding) else { return Ok(Look::Done(Verdict::Settled)) };
         if decision.reason.is_some() {
-            tracing::debug!(binding = %object.key(), reason = ?decision.reason, trace = %decision.trace, "decided");
+            let trace = || decision.trace.to_string().trim_end().replace('\n', "; ");
+            tracing::debug!(binding = %object.key(), reason = ?decision.reason, trace = trace(), "decided");
         }
-        let written = self.write(resource, binding, decision).await;
-        let (decision, said) = match written {
-            Ok(written) => written,
-            Err(error) => {
-                self.take_back(object);
-                return if error.is_conflict() { Ok(Look::Changed) } else { Err(error) };
-            }
+        let decision = match self.write(resource, object, binding, decision).await {
+            Ok(decision) => decision,
+            Err(error) if error.is_conflict() => return Ok(Look::Changed),
+            Err(error) => return Err(error),
         };
         if let Some(reason) = decision.reason {
             let seconds = self.clock.elapsed().saturating_sub(started).as_secs_f64();
             let succeeded = decision.settlement == Settlement::Scheduled;
             metrics::attempted(reason.schedule_type(), succeeded, seconds);
-        }
-        if said {
-            self.tell(object, &decision);
         }
         Ok(Look::Done(decision.settlement.verdict()))
     }
@@ -154,7 +148,7 @@ impl Worker {
         let peers: Peers = peers::collect(object, namesakes.iter().map(AsRef::as_ref), &promised);
         let decision = decide(binding, &world(Some(&peers)))?;
         if let Some(clusters) = decision.clusters.as_ref().filter(|_| decision.patch.is_some()) {
-            promised.insert(object.key(), clusters.iter().map(|c| c.name.clone()).collect());
+            promised.promise(object.key(), clusters.iter().map(|c| c.name.clone()).collect());
         }
         Some(decision)
     }
@@ -163,33 +157,72 @@ impl Worker {
         self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_back(&self, object: &Object) {
-        if self.scheduler.options.workload_affinity {
-            self.promised().remove(&object.key());
-        }
-    }
-
-    /// Writes the result, then the status. Says whether there is something to tell.
+    /// Writes the result, then the status, and returns the decision as it turned out.
     async fn write(
         &self,
         resource: &Resource,
+        object: &Object,
         mut binding: Binding,
         mut decision: Decision,
-    ) -> Result<(Decision, bool), client::Error> {
-        let name = binding.metadata.name.clone();
-        let mut said = decision.patch.is_some();
+    ) -> Result<Decision, client::Error> {
         if let Some(patch) = &decision.patch {
-            match resource.patch(&name, &Patch::Merge(patch)).await {
-                Ok(written) => binding = read(&written, binding),
-                Err(error) => decision = decision.refused(refusal(error)?),
+            match resource.patch(object.name(), &Patch::Merge(patch)).await {
+                Ok(written) => {
+                    self.keep_promise(&written);
+                    self.tell(object, &decision);
+                    binding = read(&written, binding);
+                }
+                Err(error) => {
+                    self.promised().take_back(&object.key());
+                    decision = decision.refused(refusal(error)?);
+                }
             }
         }
-        let now = Time::new(self.clock.now());
-        if let Some(patch) = decision.status_patch(&binding, now) {
-            said |= decision.settlement != Settlement::Scheduled;
-            resource.patch_status(&name, &Patch::Merge(&patch)).await?;
+        let status_written = self.write_status(resource, binding, &decision).await?;
+        if status_written && decision.settlement != Settlement::Scheduled {
+            self.tell(object, &decision);
         }
-        Ok((decision, said))
+        Ok(decision)
+    }
+
+    /// Writes the status if it differs, and says whether it did. Others write status too, often at the same
+    /// time; as long as the specification stays what was decided on, the decision holds.
+    async fn write_status(
+        &self,
+        resource: &Resource,
+        mut binding: Binding,
+        decision: &Decision,
+    ) -> Result<bool, client::Error> {
+        let now = Time::new(self.clock.now());
+        let name = binding.metadata.name.clone();
+        let mut rounds = 1..ROUNDS_MAX;
+        while let Some(patch) = decision.status_patch(&binding, now) {
+            let Err(error) = resource.patch_status(&name, &Patch::Merge(&patch)).await else {
+                return Ok(true);
+            };
+            if !error.is_conflict() || rounds.next().is_none() {
+                return Err(error);
+            }
+            let latest = resource.get(&name).await?;
+            if latest.generation() != binding.metadata.generation {
+                return Err(error);
+            }
+            binding = read(&latest, binding);
+        }
+        Ok(false)
+    }
+
+    /// The cache may show the result before we know that it was written.
+    fn keep_promise(&self, written: &Object) {
+        if !self.scheduler.options.workload_affinity {
+            return;
+        }
+        let key = written.key();
+        let mut promised = self.promised();
+        promised.written(written);
+        if let Some(cached) = self.scheduler.informer(&key).get(&key) {
+            promised.shown(&cached, false);
+        }
     }
 
     /// Tells the binding and its template.
