@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use api::cluster;
+use api::Resource as _;
+use api::cluster::Cluster;
 use api::names::labels;
 use clap::{Args, ValueEnum};
 use client::{ApiResource, Budget, Client, Discovered, ListOptions};
-use controllers::members::{Members as _, PushMembers};
-use machinery::{GroupVersionResource, Object};
+use controllers::{Members as _, PushMembers};
+use machinery::Object;
 use serde_json::{Value, json};
 
 use crate::table::{Table, cell};
@@ -129,7 +130,7 @@ async fn places(control: &Client, args: &GetArgs) -> Result<Vec<Place>> {
     if args.operation_scope == Scope::Karmada {
         return Ok(places);
     }
-    let gvr = GroupVersionResource::new(cluster::GROUP, cluster::VERSION, "clusters");
+    let gvr = Cluster::gvr();
     let known = control.resource(&gvr).list_all(&ListOptions::default()).await.map_err(told)?.items;
     for name in &args.clusters {
         if !known.iter().any(|c| c.name() == name) {

@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use api::cluster::Cluster;
 use api::names::labels;
-use api::{cluster, naming};
+use api::{Resource as _, naming};
 use clap::Args;
 use client::{Budget, Client, ListOptions, Patch};
 use machinery::{GroupVersionResource, Object};
@@ -117,7 +118,7 @@ fn rbac(resource: &str) -> GroupVersionResource {
 }
 
 fn clusters() -> GroupVersionResource {
-    GroupVersionResource::new(cluster::GROUP, cluster::VERSION, "clusters")
+    Cluster::gvr()
 }
 
 /// Checks that a cluster may join and returns its id: the uid of its `kube-system` namespace.
@@ -191,7 +192,7 @@ pub async fn join(control: &Client, member: &Client, joining: &Joining) -> Resul
 
 fn cluster_object(joining: &Joining, id: &str) -> Object {
     let Joining { name, namespace, .. } = joining;
-    let mut cluster = system(Object::new(&clusters().api_version(), "Cluster", "", name));
+    let mut cluster = system(Object::new(&Cluster::gvr().api_version(), "Cluster", "", name));
     cluster.set(
         "/spec",
         json!({

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use api::{cluster, naming, work};
+use api::cluster::Cluster;
+use api::work::Work;
+use api::{Resource as _, naming};
 use clap::Args;
 use client::{Budget, Client, DeleteOptions, ListOptions, Patch};
 use machinery::{GroupVersionResource, Object};
@@ -46,7 +48,7 @@ fn wait(text: &str) -> Result<Duration, String> {
 pub(crate) async fn run(access: &Access, args: UnjoinArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let control = access.control_plane().await?;
     let name = &args.cluster_name;
-    let clusters = control.resource(&GroupVersionResource::new(cluster::GROUP, cluster::VERSION, "clusters"));
+    let clusters = control.resource(&Cluster::gvr());
     let Some(found) = clusters.find(name).await.map_err(told)? else {
         bail!("no cluster object {name} found in karmada control plane")
     };
@@ -108,13 +110,13 @@ async fn abandon(control: &Client, name: &str) -> Result<()> {
             }
         }
     };
-    let works = GroupVersionResource::new(work::GROUP, "v1alpha1", "works");
+    let works = Work::gvr();
     let works = control.resource(&works).namespace(&naming::execution_namespace(name));
     let left: Vec<Object> = works.list_all(&ListOptions::default()).await.map_err(told)?.items;
     for object in left {
         strip(works.clone(), object.name().to_owned()).await?;
     }
-    let clusters = GroupVersionResource::new(cluster::GROUP, cluster::VERSION, "clusters");
+    let clusters = Cluster::gvr();
     strip(control.resource(&clusters), name.to_owned()).await
 }
 
