@@ -30,9 +30,8 @@ pub(crate) fn mutate(
 
 /// Refuses bindings other components could not read, and those that exceed a federated quota.
 pub(crate) fn validate(request: &Validation<'_>, world: &World<'_>) -> Result<(), Denial> {
-    let binding = Binding::from_object(request.object).map_err(|e| Denial::malformed(&e))?;
     let mut causes = Vec::new();
-    if let Some(text) = binding.metadata.annotation(annotations::DEPENDENCIES)
+    if let Some(text) = request.object.annotation(annotations::DEPENDENCIES)
         && let Err(error) = serde_json::from_str::<Vec<DependentObjectReference>>(text)
     {
         let path = format!("metadata.annotations[{}]", annotations::DEPENDENCIES);
@@ -42,11 +41,17 @@ pub(crate) fn validate(request: &Validation<'_>, world: &World<'_>) -> Result<()
             &format!("must be a JSON list of dependencies: {error}"),
         ));
     }
-    if world.options.multiple_pod_templates_scheduling {
+    let options = world.options;
+    if !options.multiple_pod_templates_scheduling && !options.federated_quota_enforcement {
+        // Bindings are written more often than anything else; they are read only when they must be.
+        return Denial::unless_empty(causes);
+    }
+    let binding = Binding::from_object(request.object).map_err(|e| Denial::malformed(&e))?;
+    if options.multiple_pod_templates_scheduling {
         causes.extend(components(&binding));
     }
     Denial::unless_empty(causes)?;
-    if world.options.federated_quota_enforcement {
+    if options.federated_quota_enforcement {
         let old = request.old.map(Binding::from_object).transpose().map_err(|e| Denial::malformed(&e))?;
         quota::charges(&binding, old.as_ref(), world.quotas)?;
     }

@@ -10,6 +10,7 @@ mod binding;
 mod cluster;
 mod config;
 mod fields;
+mod ingress;
 mod networking;
 mod overriding;
 mod placement;

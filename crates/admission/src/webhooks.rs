@@ -9,7 +9,7 @@ use machinery::{GroupVersionKind, Object};
 use serde_json::{Value, json};
 
 use crate::{
-    Denial, Mutation, Operation, Source, Validation, World, autoscaling, binding, cluster, config,
+    Denial, Mutation, Operation, Source, Validation, World, autoscaling, binding, cluster, config, ingress,
     networking, overriding, propagation, protection, quota, schedule, taint, work,
 };
 
@@ -224,6 +224,12 @@ pub static WEBHOOKS: &[Webhook] = &[
         "/validate-multiclusterservice",
         networks::MultiClusterService::KIND,
         Validate(networking::validate),
+    ),
+    rule(
+        "multiclusteringress.karmada.io",
+        "/validate-multiclusteringress",
+        networks::MultiClusterIngress::KIND,
+        Validate(ingress::validate),
     ),
     rule("cluster.karmada.io", "/validate-cluster", clusters::Cluster::KIND, Validate(cluster::validate)),
     Webhook {

@@ -3,6 +3,7 @@
 mod autoscaling;
 mod cluster;
 mod config;
+mod ingress;
 mod others;
 mod override_policy;
 mod propagation;
