@@ -15,8 +15,10 @@
 
 use std::cmp::Reverse;
 
+use serde::Serialize;
+
 use crate::error::Error;
-use crate::trace::{Division, Mode};
+use crate::trace::Mode;
 use crate::webster::{self, Party, Ties};
 
 /// A cluster that may receive replicas, by its rank: its place in the snapshot, which is sorted by name.
@@ -47,7 +49,7 @@ impl Candidate {
 }
 
 /// How replicas are assigned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Strategy {
     /// Every cluster gets all replicas.
     Duplicated,
@@ -89,6 +91,15 @@ pub(crate) struct Job {
     pub(crate) ties: Ties,
 }
 
+/// How one division went, by rank.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) mode: Mode,
+    /// How many replicas were handed out.
+    pub(crate) replicas: i64,
+    pub(crate) parties: Vec<Party>,
+}
+
 /// Divides the job over the selected clusters. `weight` gives the static weight of a cluster, 0 when no
 /// rule of the policy speaks of it. `previous` holds the previous result in its own order.
 pub(crate) fn divide(
@@ -96,7 +107,7 @@ pub(crate) fn divide(
     selected: &[Candidate],
     previous: &[u32],
     weight: &dyn Fn(u32) -> i64,
-    told: &mut Vec<Division>,
+    told: &mut Vec<Told>,
 ) -> Result<Vec<Share>, Error> {
     match job.strategy {
         Strategy::Duplicated => Ok(selected.iter().map(|c| (c.rank, job.replicas)).collect()),
@@ -110,7 +121,7 @@ pub(crate) fn divide_in_tiers(
     job: Job,
     selected: &[Candidate],
     previous: &[u32],
-    told: &mut Vec<Division>,
+    told: &mut Vec<Told>,
 ) -> Result<Vec<Share>, Error> {
     let mut left = job.replicas;
     let mut shares = Vec::new();
@@ -137,7 +148,7 @@ fn by_static_weight(
     job: Job,
     selected: &[Candidate],
     weight: &dyn Fn(u32) -> i64,
-    told: &mut Vec<Division>,
+    told: &mut Vec<Told>,
 ) -> Vec<Share> {
     let mut parties: Vec<Party> = selected
         .iter()
@@ -148,15 +159,16 @@ fn by_static_weight(
         parties = selected.iter().map(|c| Party { rank: c.rank, votes: 1, seats: 0 }).collect();
     }
     webster::divide(job.replicas, &mut parties, job.ties);
-    told.push(division(job, Mode::Anew, job.replicas, &parties));
-    parties.into_iter().map(|p| (p.rank, p.seats)).collect()
+    let shares = shares(&parties);
+    told.push(Told { mode: Mode::Anew, replicas: job.replicas, parties });
+    shares
 }
 
 fn by_room(
     job: Job,
     selected: &[Candidate],
     previous: &[u32],
-    told: &mut Vec<Division>,
+    told: &mut Vec<Told>,
 ) -> Result<Vec<Share>, Error> {
     let kept = kept(selected, previous);
     let assigned = sum(kept.iter().map(|(_, replicas)| *replicas));
@@ -174,7 +186,7 @@ fn by_room(
         return spread(job, Mode::Up, job.replicas - assigned, room, &kept, told)
             .map_err(|e| e.within("failed to scale up"));
     }
-    told.push(Division { strategy: job.strategy, mode: Mode::Unchanged, replicas: 0, weights: Vec::new() });
+    told.push(Told { mode: Mode::Unchanged, replicas: 0, parties: Vec::new() });
     Ok(kept)
 }
 
@@ -197,7 +209,7 @@ fn spread(
     replicas: i64,
     mut room: Vec<Share>,
     kept: &[Share],
-    told: &mut Vec<Division>,
+    told: &mut Vec<Told>,
 ) -> Result<Vec<Share>, Error> {
     let total = sum(room.iter().map(|(_, free)| *free));
     if total < replicas {
@@ -209,8 +221,9 @@ fn spread(
     let mut parties: Vec<Party> =
         room.into_iter().map(|(rank, free)| Party { rank, votes: free, seats: 0 }).collect();
     webster::divide(replicas, &mut parties, job.ties);
-    told.push(division(job, mode, replicas, &parties));
-    Ok(merge(parties.into_iter().map(|p| (p.rank, p.seats)).collect(), kept))
+    let shares = shares(&parties);
+    told.push(Told { mode, replicas, parties });
+    Ok(merge(shares, kept))
 }
 
 /// The shortest run of clusters that holds the replicas: those in use already before others, the
@@ -242,7 +255,6 @@ fn merge(mut shares: Vec<Share>, kept: &[Share]) -> Vec<Share> {
     shares
 }
 
-fn division(job: Job, mode: Mode, replicas: i64, parties: &[Party]) -> Division {
-    let weights = parties.iter().map(|p| (p.rank, p.votes, p.seats)).collect();
-    Division { strategy: job.strategy, mode, replicas, weights }
+fn shares(parties: &[Party]) -> Vec<Share> {
+    parties.iter().map(|p| (p.rank, p.seats)).collect()
 }

@@ -8,6 +8,8 @@
 use std::fmt;
 
 use api::meta::{Taint, Toleration};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 /// A plugin of the scheduler, under the name that `--plugins` knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,6 +165,15 @@ impl fmt::Display for Refusal {
                 f.write_str("cluster(s) already had a workload of the anti-affinity group")
             }
         }
+    }
+}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut refusal = serializer.serialize_struct("Refusal", 2)?;
+        refusal.serialize_field("plugin", self.plugin())?;
+        refusal.serialize_field("reason", &self.to_string())?;
+        refusal.end()
     }
 }
 

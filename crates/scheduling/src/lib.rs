@@ -27,7 +27,7 @@ pub use error::Error;
 pub use filter::{Plugin, Plugins, Refusal};
 pub use input::{Estimate, Features, Input, Member, Peers, Snapshot, Step};
 pub use schedule::{Outcome, schedule};
-pub use trace::{Attempt, Considered, Division, Mode, Region, Trace};
+pub use trace::{Attempt, Considered, Division, Mode, Region, Share, Trace};
 pub use trigger::{Reason, needs_scheduling};
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::filter::{Plugin, Refusal, taint_text, untolerated};
 use crate::input::{Input, Member, Step};
 use crate::select::{self, Limits, Spread, Wanted};
-use crate::trace::{Attempt, Considered, Trace};
-use crate::webster::Ties;
+use crate::trace::{self, Attempt, Considered, Division, Trace};
+use crate::webster::{Party, Ties};
 
 /// No limit, as upstream counts it.
 const UNLIMITED: i64 = i32::MAX as i64;
@@ -299,22 +299,34 @@ impl Run<'_> {
                 .max()
                 .unwrap_or(0)
         };
-        let told = &mut self.told.divisions;
+        let mut told = Vec::new();
         let shares = if !self.scope.has_tiers() {
-            divide::divide(job, selected, &previous, &weight, told)
+            divide::divide(job, selected, &previous, &weight, &mut told)
         } else if job.strategy.is_dynamic() {
-            divide::divide_in_tiers(job, selected, &previous, told)
+            divide::divide_in_tiers(job, selected, &previous, &mut told)
         } else {
             Err(Error::Other(format!(
                 "overflow affinities need replicas divided by available replicas, not {}",
                 job.strategy.name()
             )))
         };
-        self.told.names = selected
-            .iter()
-            .map(|c| (c.rank, Arc::clone(snapshot.members()[c.rank as usize].name())))
-            .collect();
+        self.tell_divisions(job.strategy, told);
         shares
+    }
+
+    fn tell_divisions(&mut self, strategy: Strategy, told: Vec<divide::Told>) {
+        let share = |p: &Party| trace::Share {
+            cluster: Arc::clone(self.member(p.rank).name()),
+            weight: p.votes,
+            replicas: p.seats,
+        };
+        let division = |told: divide::Told| Division {
+            strategy,
+            mode: told.mode,
+            replicas: told.replicas,
+            shares: told.parties.iter().map(share).collect(),
+        };
+        self.told.divisions = told.into_iter().map(division).collect();
     }
 
     /// Clusters without replicas of their own: every selected one, with all components of a workload

@@ -1,21 +1,27 @@
 //! What a scheduling decision was made of, for people: events, the command line, the dashboard.
+//!
+//! [`Trace`] prints as a few lines of text and serialises as JSON.
 
 use std::fmt;
 use std::sync::Arc;
+
+use serde::Serialize;
 
 use crate::divide::Strategy;
 use crate::error::Error;
 use crate::filter::Refusal;
 
 /// The whole way to a decision: one attempt per affinity term that was tried.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Trace {
     /// In the order they were tried; the last one decided.
     pub attempts: Vec<Attempt>,
 }
 
 /// One run through filter, score, select and divide.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// The affinity term that was tried, when the placement has several.
     pub affinity: Option<String>,
@@ -29,8 +35,6 @@ pub struct Attempt {
     pub selected: Vec<Arc<str>>,
     /// How replicas were divided; several with overflow affinities, none when copies were made.
     pub divisions: Vec<Division>,
-    /// Names for the ranks in `divisions`.
-    pub(crate) names: Vec<(u32, Arc<str>)>,
     /// What came out: clusters and replicas.
     pub placed: Vec<(Arc<str>, i64)>,
     /// Why nothing came out.
@@ -38,7 +42,8 @@ pub struct Attempt {
 }
 
 /// A cluster that passed the filters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Considered {
     /// Name of the cluster.
     pub cluster: Arc<str>,
@@ -53,7 +58,8 @@ pub struct Considered {
 }
 
 /// A region that was compared with others.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Region {
     /// Name of the region.
     pub name: String,
@@ -66,7 +72,8 @@ pub struct Region {
 }
 
 /// One division of replicas.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Division {
     /// How.
     pub strategy: Strategy,
@@ -74,12 +81,25 @@ pub struct Division {
     pub mode: Mode,
     /// How many replicas were handed out.
     pub replicas: i64,
-    /// Rank of the cluster, its weight, and what it got.
-    pub(crate) weights: Vec<(u32, i64, i64)>,
+    /// Who took part.
+    pub shares: Vec<Share>,
+}
+
+/// A cluster's part in a division.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// Name of the cluster.
+    pub cluster: Arc<str>,
+    /// What it weighed.
+    pub weight: i64,
+    /// What it got.
+    pub replicas: i64,
 }
 
 /// What a division started from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Mode {
     /// Nothing: this strategy always divides everything.
     Anew,
@@ -140,7 +160,7 @@ impl fmt::Display for Attempt {
         if self.selected.len() < self.candidates.len() && !self.selected.is_empty() {
             writeln!(f, "selected {}", self.selected.join(", "))?;
         }
-        self.divisions.iter().try_for_each(|d| self.write_division(d, f))?;
+        self.divisions.iter().try_for_each(|division| writeln!(f, "{division}"))?;
         if let Some(failure) = &self.failure {
             return writeln!(f, "=> {failure}");
         }
@@ -150,17 +170,16 @@ impl fmt::Display for Attempt {
     }
 }
 
-impl Attempt {
-    fn write_division(&self, division: &Division, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", division.strategy.name(), division.mode.text())?;
-        if division.mode != Mode::Unchanged {
-            write!(f, " {}:", division.replicas)?;
+impl fmt::Display for Division {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.strategy.name(), self.mode.text())?;
+        if self.mode != Mode::Unchanged {
+            write!(f, " {}:", self.replicas)?;
         }
-        for &(rank, weight, replicas) in &division.weights {
-            let name = self.names.iter().find(|(r, _)| *r == rank).map_or("?", |(_, name)| name);
-            write!(f, " {name} {replicas} (weight {})", Room(weight))?;
+        for Share { cluster, weight, replicas } in &self.shares {
+            write!(f, " {cluster} {replicas} (weight {})", Room(*weight))?;
         }
-        writeln!(f)
+        Ok(())
     }
 }
 

@@ -224,3 +224,60 @@ fn the_trace_tells_how_replicas_were_divided() {
     "#]]
     .assert_eq(&story.run().trace.to_string());
 }
+
+#[test]
+fn the_trace_is_data_too() {
+    let trace = story(&["m1 pods=10", "m2 taint=k:NoSchedule"], 8, dynamic()).run().trace;
+    expect![[r#"
+        {
+          "attempts": [
+            {
+              "affinity": null,
+              "refused": [
+                [
+                  "m2",
+                  {
+                    "plugin": "TaintToleration",
+                    "reason": "cluster(s) had untolerated taint {k:NoSchedule}"
+                  }
+                ]
+              ],
+              "candidates": [
+                {
+                  "cluster": "m1",
+                  "score": 0,
+                  "tier": 0,
+                  "available": 10,
+                  "assigned": null
+                }
+              ],
+              "regions": [],
+              "selected": [
+                "m1"
+              ],
+              "divisions": [
+                {
+                  "strategy": "DynamicWeight",
+                  "mode": "up",
+                  "replicas": 8,
+                  "shares": [
+                    {
+                      "cluster": "m1",
+                      "weight": 10,
+                      "replicas": 8
+                    }
+                  ]
+                }
+              ],
+              "placed": [
+                [
+                  "m1",
+                  8
+                ]
+              ],
+              "failure": null
+            }
+          ]
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&trace).unwrap());
+}

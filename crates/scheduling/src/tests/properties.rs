@@ -169,3 +169,45 @@ fn what_fits_is_only_said_not_to_fit_when_all_are_refused() {
         }
     }
 }
+
+/// A world in which further clusters take what the first ones cannot hold.
+fn overflowing_world(seed: u64) -> Story {
+    world(seed).with(|s| {
+        let placement = s.spec.placement.as_mut().unwrap();
+        placement.spread_constraints.clear();
+        placement.replica_scheduling = serde_json::from_value(json!({
+            "replicaSchedulingType": "Divided",
+            "replicaDivisionPreference": "Aggregated",
+        }))
+        .unwrap();
+        placement.cluster_affinities = serde_json::from_value(json!([{
+            "affinityName": "own",
+            "clusterNames": ["m0", "m1", "m2"],
+            "overflowAffinities": [{ "affinityName": "rented", "clusterNames": ["m3", "m4"] }],
+        }]))
+        .unwrap();
+    })
+}
+
+#[test]
+fn overflow_is_used_only_when_the_primary_clusters_are_full() {
+    let mut overflown = 0;
+    for seed in SEEDS {
+        let story = overflowing_world(seed);
+        let outcome = story.run();
+        let Ok(clusters) = &outcome.result else { continue };
+        assert_eq!(clusters.iter().map(|c| c.replicas).sum::<i32>(), story.spec.replicas, "seed {seed}");
+        let candidates = &outcome.trace.attempts[0].candidates;
+        let in_tier = |tier: u32| candidates.iter().filter(move |c| c.tier == tier);
+        let placed =
+            |name: &str| clusters.iter().find(|c| c.name == name).map_or(0, |c| i64::from(c.replicas));
+        if in_tier(1).all(|c| placed(&c.cluster) == 0) {
+            continue;
+        }
+        overflown += 1;
+        let room: i64 = in_tier(0).map(|c| c.available).sum();
+        let used: i64 = in_tier(0).map(|c| placed(&c.cluster)).sum();
+        assert_eq!(used, room, "seed {seed}: {}", outcome.trace);
+    }
+    assert!(overflown > 50, "some worlds overflow, but only {overflown} did");
+}
