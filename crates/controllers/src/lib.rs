@@ -1,1 +1,164 @@
 //! The Karmada controllers, one module per controller, under upstream's names.
+//!
+//! [`CONTROLLERS`] lists them in the order in which a template passes them: the detector makes a binding,
+//! the binding controller makes Works once the scheduler has chosen clusters, execution brings them into the
+//! members, and two status controllers carry back what became of it. [`run`] starts those that are
+//! selected, in the control plane over all push members; [`run_agent`] starts the three that work for a
+//! single member.
+//!
+//! Every controller compares what is with what should be and writes the difference. None remembers
+//! anything between two looks but caches that may be lost.
+
+pub mod options;
+
+mod detector;
+
+mod binding;
+mod overrides_cache;
+mod work;
+
+mod execution;
+mod members;
+
+mod binding_status;
+mod work_status;
+
+mod cluster;
+mod cluster_status;
+mod namespace;
+
+mod context;
+mod fresh;
+mod kinds;
+mod metrics;
+mod view;
+
+use std::sync::Arc;
+
+use clock::{Clock, Ids};
+use futures::future::{BoxFuture, join_all};
+use interpreter::Interpreter;
+use runtime::{Informers, Recorder, Shutdown, spawn};
+
+pub use members::{ConnectError, Members, OneMember, PushMembers};
+pub use options::{Gates, Options, is_selected};
+
+use context::Context;
+use kinds::Kinds;
+use members::{Fleet, PerMember};
+
+/// What the controllers need from outside.
+#[derive(Clone)]
+pub struct Deps {
+    /// The control plane's informers, and with them its client.
+    pub informers: Informers,
+    /// Where clients for members come from.
+    pub members: Arc<dyn Members>,
+    /// What is known of kinds.
+    pub interpreter: Arc<Interpreter>,
+    /// Time.
+    pub clock: Clock,
+    /// Ids of new objects.
+    pub ids: Ids,
+}
+
+/// How a controller runs.
+#[derive(Clone, Copy)]
+enum Start {
+    /// Once in the control plane.
+    Once(fn(Context) -> BoxFuture<'static, ()>),
+    /// Once per member.
+    PerMember(PerMember),
+}
+
+/// A controller by its name in `--controllers`.
+#[derive(Clone, Copy)]
+pub struct Controller {
+    /// The name.
+    pub name: &'static str,
+    /// Whether `*` selects it.
+    pub on_by_default: bool,
+    /// Whether an agent runs it too.
+    pub in_agent: bool,
+    start: Start,
+}
+
+impl std::fmt::Debug for Controller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+const fn once(name: &'static str, start: fn(Context) -> BoxFuture<'static, ()>) -> Controller {
+    Controller { name, on_by_default: true, in_agent: false, start: Start::Once(start) }
+}
+
+const fn per_member(name: &'static str, start: PerMember) -> Controller {
+    Controller { name, on_by_default: true, in_agent: true, start: Start::PerMember(start) }
+}
+
+/// All controllers, in reading order. The detector is not in upstream's list and always runs there; here it
+/// can be switched off like the others.
+pub const CONTROLLERS: &[Controller] = &[
+    once("detector", detector::run),
+    once("binding", binding::run),
+    per_member("execution", execution::per_member),
+    per_member("workStatus", work_status::per_member),
+    once("bindingStatus", binding_status::run),
+    once("cluster", cluster::run),
+    per_member("clusterStatus", cluster_status::per_member),
+    once("namespace", namespace::run),
+];
+
+/// Runs the selected controllers until shutdown.
+pub async fn run(deps: Deps, options: Options, shutdown: Shutdown) {
+    run_selected(deps, options, &shutdown, "karmada-controller-manager", |_| true).await;
+}
+
+/// Runs the selected ones of the controllers that an agent has, for the one member of `deps`.
+pub async fn run_agent(deps: Deps, options: Options, shutdown: Shutdown) {
+    run_selected(deps, options, &shutdown, "karmada-agent", |controller| controller.in_agent).await;
+}
+
+async fn run_selected(
+    deps: Deps,
+    options: Options,
+    shutdown: &Shutdown,
+    component: &'static str,
+    is_here: fn(&Controller) -> bool,
+) {
+    let selected: Vec<&Controller> = CONTROLLERS
+        .iter()
+        .filter(|c| is_here(c) && is_selected(&options.controllers, c.name, c.on_by_default))
+        .collect();
+    let context = context(deps, options, shutdown, component);
+    let mut tasks = Vec::new();
+    let mut parts: Vec<PerMember> = Vec::new();
+    for controller in selected {
+        match controller.start {
+            Start::Once(start) => tasks.push(spawn(controller.name, start(context.clone()))),
+            Start::PerMember(part) => parts.push(part),
+        }
+    }
+    if !parts.is_empty() {
+        tasks.push(spawn("members", Fleet::run(context, parts)));
+    }
+    join_all(tasks).await;
+}
+
+fn context(deps: Deps, options: Options, shutdown: &Shutdown, component: &'static str) -> Context {
+    let client = deps.informers.client().clone();
+    Context {
+        kinds: Kinds::new(client.clone()),
+        recorder: Recorder::start(client.clone(), component, deps.clock.clone(), shutdown),
+        client,
+        informers: deps.informers,
+        interpreter: deps.interpreter,
+        clock: deps.clock,
+        ids: deps.ids,
+        members: deps.members,
+        options: Arc::new(options),
+        shutdown: shutdown.clone(),
+        shared: Arc::default(),
+    }
+}

@@ -1,0 +1,257 @@
+//! What every controller is given.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use api::Scope;
+use api::cluster::Cluster;
+use api::work::{Binding, Work};
+use api::{Resource as _, naming};
+use client::{Client, Resource};
+use clock::{Clock, Ids};
+use interpreter::Interpreter;
+use machinery::{Object, ObjectKey, time};
+use runtime::informer::InformerOptions;
+use runtime::{Informer, Informers, Recorder, Shutdown};
+
+use crate::fresh::Fresh;
+use crate::kinds::Kinds;
+use crate::members::Members;
+use crate::options::Options;
+
+/// Shared by all controllers of a process. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) informers: Informers,
+    /// Kinds of the control plane.
+    pub(crate) kinds: Kinds,
+    pub(crate) interpreter: Arc<Interpreter>,
+    pub(crate) recorder: Recorder,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) members: Arc<dyn Members>,
+    pub(crate) options: Arc<Options>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Caches that are made when the first controller asks for them.
+#[derive(Default)]
+pub(crate) struct Shared {
+    works: OnceLock<Fresh>,
+    clusters: OnceLock<Informer>,
+    bindings: OnceLock<Fresh>,
+    cluster_bindings: OnceLock<Fresh>,
+}
+
+/// How long the cache of a template's kind may take to be complete before templates are read one by one.
+const SYNC_WAIT: Duration = Duration::from_secs(10);
+
+/// The index of Works by the id of their binding.
+pub(crate) const BY_BINDING: &str = "binding";
+
+/// The index of bindings by the id of their policy.
+pub(crate) const BY_POLICY: &str = "policy";
+
+fn binding_ids(work: &Object) -> Vec<String> {
+    [Scope::Namespaced, Scope::Cluster]
+        .into_iter()
+        .filter_map(|scope| work.label(binding_id_label(scope)).map(ToOwned::to_owned))
+        .collect()
+}
+
+/// The label by which a Work names its binding.
+pub(crate) fn binding_id_label(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Namespaced => api::names::labels::RESOURCE_BINDING_ID,
+        Scope::Cluster => api::names::labels::CLUSTER_RESOURCE_BINDING_ID,
+    }
+}
+
+/// The label by which a template or binding names its policy.
+pub(crate) fn policy_id_label(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Namespaced => api::names::labels::PROPAGATION_POLICY_ID,
+        Scope::Cluster => api::names::labels::CLUSTER_PROPAGATION_POLICY_ID,
+    }
+}
+
+/// The ids of the policies that claim a template or binding, for an index.
+pub(crate) fn policy_ids(object: &Object) -> Vec<String> {
+    [Scope::Namespaced, Scope::Cluster]
+        .into_iter()
+        .filter_map(|scope| object.label(policy_id_label(scope)).filter(|id| !id.is_empty()))
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+impl Context {
+    /// Works, of all members or of the only one there is here.
+    pub(crate) fn works(&self) -> &Fresh {
+        self.shared.works.get_or_init(|| {
+            let informer = match self.members.only() {
+                None => self.informers.get(&Work::gvr()),
+                Some(cluster) => {
+                    let namespace = naming::execution_namespace(cluster);
+                    let options = InformerOptions { namespace, ..InformerOptions::default() };
+                    Informer::start(self.client.clone(), &Work::gvr(), options, &self.shutdown)
+                }
+            };
+            informer.add_index(BY_BINDING, binding_ids);
+            Fresh::new(informer)
+        })
+    }
+
+    /// Clusters, or the only one there is here.
+    pub(crate) fn clusters(&self) -> &Informer {
+        self.shared.clusters.get_or_init(|| match self.members.only() {
+            None => self.informers.get(&Cluster::gvr()),
+            Some(cluster) => {
+                let fields = format!("metadata.name={cluster}");
+                let options = InformerOptions { fields, ..InformerOptions::default() };
+                Informer::start(self.client.clone(), &Cluster::gvr(), options, &self.shutdown)
+            }
+        })
+    }
+
+    /// A Cluster by name.
+    pub(crate) fn cluster(&self, name: &str) -> Option<Arc<Object>> {
+        self.clusters().get(&ObjectKey::new("", name))
+    }
+
+    /// Bindings of a scope.
+    pub(crate) fn bindings(&self, scope: Scope) -> &Fresh {
+        let cell = match scope {
+            Scope::Namespaced => &self.shared.bindings,
+            Scope::Cluster => &self.shared.cluster_bindings,
+        };
+        cell.get_or_init(|| {
+            let informer = self.informers.get(&Binding::kind_of(scope).gvr());
+            informer.add_index(BY_POLICY, policy_ids);
+            Fresh::new(informer)
+        })
+    }
+
+    /// Bindings of a scope, to write.
+    pub(crate) fn binding_resource(&self, key: &BindingKey) -> Resource {
+        self.client.resource(&Binding::kind_of(key.scope).gvr()).namespace(&key.key.namespace)
+    }
+
+    /// The Works of a member, to write.
+    pub(crate) fn work_resource(&self, namespace: &str) -> Resource {
+        self.client.resource(&Work::gvr()).namespace(namespace)
+    }
+
+    /// The current time as it stands in objects.
+    pub(crate) fn now(&self) -> String {
+        time::rfc3339(self.clock.now())
+    }
+
+    /// The template of a binding or Work, from the cache when it is there and new enough.
+    pub(crate) async fn template(
+        &self,
+        reference: &TemplateKey,
+        at_least: &str,
+    ) -> Result<Option<Arc<Object>>, TemplateError> {
+        let fail = |source| TemplateError::Read { template: reference.clone(), source };
+        let gvr = match self.kinds.gvr(&reference.kind).await {
+            Ok(gvr) => gvr,
+            Err(crate::kinds::Error::NotServed(_)) => return Ok(None),
+            Err(source) => return Err(TemplateError::Kind { template: reference.clone(), source }),
+        };
+        // A kind that has a binding is watched by the detector anyway.
+        let informer = self.informers.get(&gvr);
+        if !informer.is_synced() && informer.failure().is_none() {
+            let _ = tokio::time::timeout(SYNC_WAIT, informer.wait_synced(&self.shutdown)).await;
+        }
+        if let Some(object) = informer.get(&reference.key)
+            && !crate::fresh::is_older(object.resource_version(), at_least)
+        {
+            return Ok(Some(object));
+        }
+        let live = self.client.resource(&gvr).namespace(&reference.key.namespace);
+        Ok(live.find(&reference.key.name).await.map_err(fail)?.map(Arc::new))
+    }
+}
+
+/// A template: kind, namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TemplateKey {
+    pub(crate) kind: machinery::GroupVersionKind,
+    pub(crate) key: ObjectKey,
+}
+
+impl TemplateKey {
+    pub(crate) fn of(object: &Object) -> Self {
+        Self { kind: object.gvk(), key: object.key() }
+    }
+
+    /// The template a binding refers to.
+    pub(crate) fn of_binding(binding: &Object) -> Self {
+        let text = |field: &str| {
+            binding.at("/spec/resource").and_then(|r| r.get(field)?.as_str()).unwrap_or_default()
+        };
+        Self {
+            kind: machinery::GroupVersionKind::from_api_version(text("apiVersion"), text("kind")),
+            key: ObjectKey::new(text("namespace"), text("name")),
+        }
+    }
+}
+
+impl std::fmt::Display for TemplateKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.kind, self.key)
+    }
+}
+
+/// Why a template could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TemplateError {
+    /// The control plane could not say how the kind is served.
+    #[error("could not find the resource of {template}")]
+    Kind {
+        /// The template.
+        template: TemplateKey,
+        /// Why.
+        source: crate::kinds::Error,
+    },
+    /// The template could not be read.
+    #[error("could not read {template}")]
+    Read {
+        /// The template.
+        template: TemplateKey,
+        /// Why.
+        source: client::Error,
+    },
+}
+
+/// A binding of either scope.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BindingKey {
+    pub(crate) scope: Scope,
+    pub(crate) key: ObjectKey,
+}
+
+impl BindingKey {
+    pub(crate) fn of(scope: Scope, binding: &Object) -> Self {
+        Self { scope, key: binding.key() }
+    }
+
+    /// The binding a Work was made for.
+    pub(crate) fn of_work(work: &Object) -> Option<Self> {
+        use api::names::annotations as names;
+        if let Some(name) = work.annotation(names::RESOURCE_BINDING_NAME) {
+            let namespace = work.annotation(names::RESOURCE_BINDING_NAMESPACE).unwrap_or_default();
+            return Some(Self { scope: Scope::Namespaced, key: ObjectKey::new(namespace, name) });
+        }
+        let name = work.annotation(names::CLUSTER_RESOURCE_BINDING_NAME)?;
+        Some(Self { scope: Scope::Cluster, key: ObjectKey::new("", name) })
+    }
+}
+
+impl std::fmt::Display for BindingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.key.fmt(f)
+    }
+}

@@ -1,0 +1,443 @@
+//! Detector: every template that a policy selects has a binding.
+//!
+//! ```text
+//! watches  every kind that can be listed and deleted, also those that come later; PropagationPolicy,
+//!          ClusterPropagationPolicy; CustomResourceDefinition, to find new kinds at once
+//! reads    OverridePolicy, ClusterOverridePolicy, PriorityClass
+//! writes   ResourceBinding, ClusterResourceBinding; claims on templates and bindings; the finalizer of
+//!          policies that are being deleted
+//! wakes    on changes of a template's specification; on changes of a policy, for its templates and
+//!          those that wait for one
+//! ```
+//!
+//! An existing claim comes before any PropagationPolicy of the namespace, and that before any
+//! ClusterPropagationPolicy. The rules live in crate `matching`, in [`build`], [`claim`], [`change`] and
+//! [`skip`].
+
+mod build;
+mod change;
+mod claim;
+mod discovery;
+mod policies;
+pub(crate) mod skip;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use api::Scope;
+use api::names::events;
+use api::policy::{Override, Policy};
+use client::{Patch, Resource};
+use futures::future::BoxFuture;
+use machinery::{GroupVersionResource, Object, ObjectKey};
+use matching::{Claimant, PolicyIndex};
+use runtime::{Change, Informer, Outcome, Queue, queue, spawn};
+use serde_json::Value;
+
+use self::build::Write;
+use self::claim::Claim;
+use self::skip::{SkippedApis, SkippedNamespaces};
+use crate::context::{BY_POLICY, Context, TemplateError, TemplateKey, policy_id_label, policy_ids};
+use crate::metrics;
+
+/// A template to look at. The same template is looked at apart when only Karmada itself has changed it,
+/// because a lazy policy must not be applied then.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Item {
+    template: TemplateKey,
+    changed_by_karmada: bool,
+}
+
+/// Why a template or policy could not be dealt with.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error("could not claim {template} for {policy}")]
+    Claim { template: TemplateKey, policy: ObjectKey, source: client::Error },
+    #[error("could not take the claim off {object}")]
+    Unclaim { object: TemplateKey, source: client::Error },
+    #[error("{policy} waits for override policies that do not exist: {missing}")]
+    DependentOverrides { policy: ObjectKey, missing: String },
+    #[error("could not count the replicas of {template}")]
+    Replicas { template: TemplateKey, source: interpreter::Error },
+    #[error("priority class {class} does not exist")]
+    NoPriorityClass { class: String },
+    #[error("could not read {what}")]
+    Read { what: String, source: client::Error },
+    #[error("could not write binding {binding}")]
+    Binding { binding: ObjectKey, source: client::Error },
+    #[error("binding {binding} still belongs to an earlier {template}")]
+    ForeignOwner { binding: ObjectKey, template: TemplateKey },
+    #[error("could not release policy {policy}")]
+    ReleasePolicy { policy: ObjectKey, source: client::Error },
+}
+
+/// The detector's state: what it watches, and caches that may be lost.
+#[derive(Clone)]
+struct Detector {
+    context: Context,
+    templates: Queue<Item>,
+    policies: Queue<Claimant>,
+    apis: Arc<SkippedApis>,
+    namespaces: Arc<SkippedNamespaces>,
+    index: Arc<RwLock<PolicyIndex>>,
+    /// Templates no policy selects.
+    waiting: Arc<Mutex<BTreeSet<TemplateKey>>>,
+    /// Informers over templates.
+    watched: Arc<Mutex<BTreeMap<GroupVersionResource, Informer>>>,
+    /// Versions of templates that our own claims made; their events tell nothing new.
+    claimed: Arc<Mutex<BTreeMap<TemplateKey, String>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs the detector until shutdown.
+pub(crate) fn run(context: Context) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let options = &context.options.detector;
+        let detector = Detector {
+            templates: Queue::new("resource-detector"),
+            policies: Queue::new("propagationpolicy-reconciler"),
+            apis: Arc::new(SkippedApis::new(&options.skipped_propagating_apis)),
+            namespaces: Arc::new(SkippedNamespaces::new(&options.skipped_propagating_namespaces)),
+            index: Arc::default(),
+            waiting: Arc::default(),
+            watched: Arc::default(),
+            claimed: Arc::default(),
+            context: context.clone(),
+        };
+        // A claimed template must not look abandoned because its policy is not known yet.
+        if !detector.follow_policies().await {
+            return;
+        }
+        let discovering = detector.clone();
+        spawn("detector-discovery", async move { discovering.discover().await });
+        let deciding = detector.clone();
+        let policies = async {
+            queue::run(&detector.policies, 1, &context.shutdown, move |policy: Claimant| {
+                let detector = deciding.clone();
+                async move { detector.reconcile_policy(&policy).await }
+            })
+            .await;
+        };
+        let looking = detector.clone();
+        let workers = context.options.detector.workers;
+        let templates = async {
+            queue::run(&detector.templates, workers, &context.shutdown, move |item: Item| {
+                let detector = looking.clone();
+                async move { detector.reconcile(&item).await }
+            })
+            .await;
+        };
+        futures::join!(policies, templates);
+    })
+}
+
+impl Detector {
+    fn index(&self) -> RwLockReadGuard<'_, PolicyIndex> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until all policies, overrides and bindings are known, and follows the policies.
+    async fn follow_policies(&self) -> bool {
+        let context = &self.context;
+        let mut informers = Vec::new();
+        for scope in [Scope::Namespaced, Scope::Cluster] {
+            let policies = context.informers.get(&Policy::kind_of(scope).gvr());
+            let detector = self.clone();
+            policies.on_change(move |change| detector.observe_policy(scope, change));
+            informers.push(policies);
+            informers.push(context.informers.get(&Override::kind_of(scope).gvr()));
+            informers.push(context.bindings(scope).informer().clone());
+        }
+        for informer in informers {
+            if !informer.wait_synced(&context.shutdown).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn observe(&self, change: &Change) {
+        let object = change.object();
+        if self.namespaces.skips(object) {
+            return;
+        }
+        let template = TemplateKey::of(object);
+        let mut changed_by_karmada = false;
+        if let Change::Modified { old, new } = change {
+            if !change::specification_changed(old, new) {
+                return;
+            }
+            let is_our_claim = {
+                let mut claimed = lock(&self.claimed);
+                claimed.get(&template).is_some_and(|version| version == new.resource_version())
+                    && claimed.remove(&template).is_some()
+            };
+            if is_our_claim {
+                return;
+            }
+            let claimant = claim::claim_of(new);
+            let is_lazy =
+                claimant.is_some_and(|c| self.index().get(&c.policy).is_some_and(|p| build::is_lazy(p)));
+            changed_by_karmada = is_lazy && change::changed_by_karmada(old, new);
+        }
+        let priority = if change.is_initial() { queue::LOW_PRIORITY } else { 0 };
+        self.templates.add_with_priority(Item { template, changed_by_karmada }, priority);
+    }
+
+    async fn reconcile(&self, item: &Item) -> Result<Outcome, Error> {
+        let template = self.context.template(&item.template, "").await?;
+        let Some(template) = template.filter(|template| !template.is_deleting()) else {
+            lock(&self.waiting).remove(&item.template);
+            lock(&self.claimed).remove(&item.template);
+            return Ok(Outcome::Done);
+        };
+        if build::is_claimed_by_other(&template) {
+            lock(&self.waiting).remove(&item.template);
+            return Ok(Outcome::Done);
+        }
+        if let Some(claim) = claim::claim_of(&template) {
+            return self.reconcile_claimed(item, &template, &claim).await;
+        }
+        let chosen = || self.index().choose(&template).cloned();
+        let Some(policy) = chosen() else {
+            lock(&self.waiting).insert(item.template.clone());
+            // The policy may have come between the look and the entry; it has then seen no entry.
+            let Some(policy) = chosen() else { return Ok(Outcome::Done) };
+            return self.apply(item, &template, &policy).await;
+        };
+        self.apply(item, &template, &policy).await
+    }
+
+    async fn reconcile_claimed(
+        &self,
+        item: &Item,
+        template: &Object,
+        claim: &Claim,
+    ) -> Result<Outcome, Error> {
+        let known = self.index().get(&claim.policy).cloned();
+        let Some(policy) = known else {
+            return self.reconcile_abandoned(item, template, claim).await;
+        };
+        if policy.metadata.is_deleting() || !matching::matches_any(&policy.spec.resource_selectors, template)
+        {
+            // A policy on its way out takes its claims off itself, and so does one that was changed. A
+            // selector of the same kind in another group leaves the object to that group's template.
+            return Ok(Outcome::Done);
+        }
+        self.apply(item, template, &policy).await
+    }
+
+    /// The policy of a claim is not in the cache. Only the server knows whether it is gone.
+    async fn reconcile_abandoned(
+        &self,
+        item: &Item,
+        template: &Object,
+        claim: &Claim,
+    ) -> Result<Outcome, Error> {
+        let gvr = Policy::kind_of(claim.policy.scope).gvr();
+        let resource = self.context.client.resource(&gvr).namespace(&claim.policy.key.namespace);
+        let what = || format!("policy {}", claim.policy.key);
+        let live = resource
+            .find(&claim.policy.key.name)
+            .await
+            .map_err(|source| Error::Read { what: what(), source })?;
+        if live.is_some() {
+            return Ok(Outcome::After(std::time::Duration::from_millis(200)));
+        }
+        let key = build::key(template);
+        if let Some(binding) = self.context.bindings(key.scope).latest(&key.key) {
+            let resource = self.context.binding_resource(&key);
+            self.unclaim(&resource, &binding, claim.policy.scope, &claim.id).await?;
+        }
+        let resource = self.template_resource(&item.template).await?;
+        self.unclaim(&resource, template, claim.policy.scope, &claim.id).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// The templates of a kind, to write.
+    async fn template_resource(&self, template: &TemplateKey) -> Result<Resource, Error> {
+        let gvr = self
+            .context
+            .kinds
+            .gvr(&template.kind)
+            .await
+            .map_err(|source| TemplateError::Kind { template: template.clone(), source })?;
+        Ok(self.context.client.resource(&gvr).namespace(&template.key.namespace))
+    }
+
+    /// Takes a policy's claim off an object, if it still has it.
+    async fn unclaim(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        scope: Scope,
+        id: &str,
+    ) -> Result<(), Error> {
+        let fail = |source| Error::Unclaim { object: TemplateKey::of(object), source };
+        let Some(patch) = build::without_claim(object, scope, id) else { return Ok(()) };
+        match resource.patch(object.name(), &Patch::Merge(&patch)).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            // The object as it is now decides, not as the cache shows it.
+            Err(error) if error.is_conflict() => {
+                let Some(live) = resource.find(object.name()).await.map_err(fail)? else { return Ok(()) };
+                let Some(patch) = build::without_claim(&live, scope, id) else { return Ok(()) };
+                resource.patch(object.name(), &Patch::Merge(&patch)).await.map(drop).map_err(fail)
+            }
+            Err(error) => Err(fail(error)),
+        }
+    }
+
+    /// Says which override policies have to come before a policy's templates go.
+    fn check_dependent_overrides(&self, policy: &Policy) -> Result<(), Error> {
+        if policy.spec.dependent_overrides.is_empty() {
+            return Ok(());
+        }
+        let overrides = self.context.informers.get(&Override::kind_of(policy.scope).gvr());
+        let exists = |name: &str| overrides.get(&ObjectKey::new(&policy.metadata.namespace, name)).is_some();
+        let missing: Vec<&str> =
+            policy.spec.dependent_overrides.iter().map(String::as_str).filter(|name| !exists(name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::DependentOverrides { policy: policy.metadata.key(), missing: missing.join(", ") })
+    }
+
+    async fn apply(&self, item: &Item, template: &Object, policy: &Policy) -> Result<Outcome, Error> {
+        self.check_dependent_overrides(policy)?;
+        lock(&self.waiting).remove(&item.template);
+        if policy.permanent_id().is_empty() {
+            // Admission gives every policy an id; without one its templates could not be found again.
+            return Ok(Outcome::Done);
+        }
+        let timer = metrics::start();
+        let result = self.apply_claimed(item, template, policy).await;
+        metrics::observe(&metrics::APPLY_POLICY_SECONDS, timer, result.is_ok());
+        metrics::POLICY_ATTEMPTS.with_label_values(&[metrics::result(result.is_ok())]).inc();
+        let recorder = &self.context.recorder;
+        match result {
+            Ok(true) => {
+                let message = format!("Apply policy({}) succeed", policy.metadata.key());
+                recorder.normal(template, events::APPLY_POLICY_SUCCEED, message);
+                Ok(Outcome::Done)
+            }
+            Ok(false) => Ok(Outcome::Done),
+            Err(error) => {
+                let key = policy.metadata.key();
+                let message = format!("Apply policy({key}) failed: {}", queue::chain(&error));
+                recorder.warning(template, events::APPLY_POLICY_FAILED, message);
+                Err(error)
+            }
+        }
+    }
+
+    /// Claims a template and writes its binding. Says whether anything was written.
+    async fn apply_claimed(&self, item: &Item, template: &Object, policy: &Policy) -> Result<bool, Error> {
+        let claimed = self.claim(template, policy).await?;
+        let (template, has_claimed) = match &claimed {
+            Some(claimed) => (claimed, true),
+            None => (template, false),
+        };
+        if item.changed_by_karmada && build::is_lazy(policy) {
+            return Ok(has_claimed);
+        }
+        let interpreted =
+            build::Interpreted { replicas: self.replicas(template)?, priority: self.priority(policy).await? };
+        let key = build::key(template);
+        let bindings = self.context.bindings(key.scope);
+        let existing = bindings.latest(&key.key);
+        let gates = &self.context.options.gates;
+        let new_id = || self.context.ids.uid();
+        let resource = self.context.binding_resource(&key);
+        let result = match build::decide(existing.as_deref(), policy, template, &interpreted, gates, new_id) {
+            Write::None => return Ok(has_claimed),
+            Write::Create(binding) => resource.create(&binding).await,
+            Write::Update(binding) => resource.update(&binding).await,
+            Write::ForeignOwner => {
+                return Err(Error::ForeignOwner { binding: key.key, template: item.template.clone() });
+            }
+        };
+        match result {
+            Ok(written) => {
+                bindings.wrote(written);
+                Ok(true)
+            }
+            Err(source) => {
+                bindings.forget(&key.key);
+                Err(Error::Binding { binding: key.key, source })
+            }
+        }
+    }
+
+    /// Claims a template for a policy, and returns it when that changed it.
+    async fn claim(&self, template: &Object, policy: &Policy) -> Result<Option<Object>, Error> {
+        let mut claimed = template.clone();
+        if !claim::claim(&mut claimed, policy) {
+            return Ok(None);
+        }
+        let key = TemplateKey::of(template);
+        let patch = claim::metadata_patch(template, &claimed);
+        let resource = self.template_resource(&key).await?;
+        let written = resource.patch(template.name(), &Patch::Merge(&patch)).await.map_err(|source| {
+            Error::Claim { template: key.clone(), policy: policy.metadata.key(), source }
+        })?;
+        lock(&self.claimed).insert(key, written.resource_version().to_owned());
+        Ok(Some(written))
+    }
+
+    fn replicas(
+        &self,
+        template: &Object,
+    ) -> Result<Option<(i64, Option<api::work::ReplicaRequirements>)>, Error> {
+        self.context.interpreter.replicas(template).map_err(|source| {
+            let message = queue::chain(&source);
+            self.context.recorder.warning(template, events::GET_REPLICAS_FAILED, message);
+            Error::Replicas { template: TemplateKey::of(template), source }
+        })
+    }
+
+    /// The number behind a policy's priority class.
+    async fn priority(&self, policy: &Policy) -> Result<Option<i32>, Error> {
+        let Some(priority) = &policy.spec.schedule_priority else { return Ok(None) };
+        if !self.context.options.gates.priority_based_scheduling {
+            return Ok(None);
+        }
+        let class = &priority.priority_class_name;
+        let classes = GroupVersionResource::new("scheduling.k8s.io", "v1", "priorityclasses");
+        let what = || format!("priority class {class}");
+        let found = self.context.client.resource(&classes).find(class).await;
+        let found = found.map_err(|source| Error::Read { what: what(), source })?;
+        let found = found.ok_or_else(|| Error::NoPriorityClass { class: class.clone() })?;
+        let value = found.value().get("value").and_then(Value::as_i64).unwrap_or(0);
+        Ok(i32::try_from(value).ok())
+    }
+
+    /// Watches the templates of a resource, if they are not watched yet.
+    fn watch(&self, gvr: &GroupVersionResource) {
+        let informer = {
+            let mut watched = lock(&self.watched);
+            if watched.contains_key(gvr) {
+                return;
+            }
+            let informer = self.context.informers.get(gvr);
+            watched.insert(gvr.clone(), informer.clone());
+            informer
+        };
+        informer.add_index(BY_POLICY, policy_ids);
+        let detector = self.clone();
+        informer.on_change(move |change| detector.observe(change));
+    }
+
+    /// All templates that carry a policy's claim.
+    fn templates_of(&self, id: &str, scope: Scope) -> Vec<Arc<Object>> {
+        let informers: Vec<Informer> = lock(&self.watched).values().cloned().collect();
+        let label = policy_id_label(scope);
+        let all = informers.iter().flat_map(|informer| informer.by_index(BY_POLICY, id));
+        all.filter(|template| template.label(label) == Some(id)).collect()
+    }
+}

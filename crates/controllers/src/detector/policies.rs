@@ -1,0 +1,274 @@
+//! What a new, changed or deleted policy means for templates.
+
+use std::sync::PoisonError;
+
+use api::Scope;
+use api::names::{events, finalizers};
+use api::policy::{Policy, Preemption, ResourceSelector};
+use machinery::{GroupVersionKind, Object, ObjectKey};
+use matching::Claimant;
+use runtime::{Change, Outcome, queue};
+
+use super::{Detector, Error, Item, build, claim, lock};
+use crate::context::{BY_POLICY, BindingKey, TemplateKey, policy_id_label};
+use crate::metrics;
+
+fn priority(policy: &Policy) -> i32 {
+    policy.spec.priority.unwrap_or(0)
+}
+
+fn preempts(policy: &Policy) -> bool {
+    policy.spec.preemption == Some(Preemption::Always)
+}
+
+/// Whether a policy may take a template over from the policy that has claimed it. A PropagationPolicy
+/// always comes before a ClusterPropagationPolicy; among their own kind the higher priority does.
+fn outranks(policy: &Policy, owner: &Policy) -> bool {
+    match (policy.scope, owner.scope) {
+        (Scope::Namespaced, Scope::Cluster) => true,
+        (Scope::Cluster, Scope::Namespaced) => false,
+        (Scope::Namespaced, Scope::Namespaced) | (Scope::Cluster, Scope::Cluster) => {
+            priority(policy) > priority(owner)
+        }
+    }
+}
+
+impl Detector {
+    pub(super) fn observe_policy(&self, scope: Scope, change: &Change) {
+        let object = change.object();
+        let claimant = Claimant { scope, key: object.key() };
+        let parsed = if change.is_deleted() { None } else { Policy::from_object(object).ok() };
+        let old = {
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            let old = index.get(&claimant).cloned();
+            match &parsed {
+                Some(policy) => index.insert(policy.clone().into()),
+                None => drop(index.remove(&claimant)),
+            }
+            old
+        };
+        if let (Some(old), Some(new)) = (&old, &parsed) {
+            self.wake_preemptors(old, new);
+        }
+        let concerns = match change {
+            Change::Modified { old, new } => {
+                old.generation() != new.generation()
+                    || old.is_deleting() != new.is_deleting()
+                    || old.label(policy_id_label(scope)) != new.label(policy_id_label(scope))
+            }
+            Change::Added { .. } => true,
+            Change::Deleted { .. } => false,
+        };
+        if concerns {
+            self.policies.add(claimant);
+        }
+    }
+
+    /// A policy whose priority sinks may lose templates to those it used to outrank, the highest first.
+    fn wake_preemptors(&self, old: &Policy, new: &Policy) {
+        let (low, high) = (priority(new), priority(old));
+        if low >= high || !self.context.options.gates.propagation_policy_preemption {
+            return;
+        }
+        let mut candidates: Vec<(i32, Claimant)> = self
+            .index()
+            .iter()
+            .filter(|p| p.scope == new.scope && p.metadata.namespace == new.metadata.namespace && preempts(p))
+            .filter(|p| p.spec.priority.is_some_and(|between| low < between && between < high))
+            .map(|p| (priority(p), Claimant::of(p)))
+            .collect();
+        candidates.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
+        for (_, claimant) in candidates {
+            self.policies.add(claimant);
+        }
+    }
+
+    pub(super) async fn reconcile_policy(&self, claimant: &Claimant) -> Result<Outcome, Error> {
+        let Some(policy) = self.index().get(claimant).cloned() else { return Ok(Outcome::Done) };
+        if policy.metadata.is_deleting() {
+            self.clean_all(&policy).await?;
+            return self.release_policy(&policy).await;
+        }
+        self.clean_unselected(&policy).await?;
+        self.wake_governed(&policy);
+        self.wake_waiting(&policy)?;
+        if preempts(&policy) && self.context.options.gates.propagation_policy_preemption {
+            self.preempt(&policy).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Bindings that carry a policy's claim.
+    fn bindings_of(&self, policy: &Policy) -> Vec<(BindingKey, std::sync::Arc<Object>)> {
+        let id = policy.permanent_id();
+        if id.is_empty() {
+            return Vec::new();
+        }
+        let scopes = [Scope::Namespaced, Scope::Cluster];
+        let of_scope = |scope: Scope| {
+            let bindings = self.context.bindings(scope).informer().by_index(BY_POLICY, id);
+            bindings.into_iter().map(move |binding| (BindingKey::of(scope, &binding), binding))
+        };
+        scopes
+            .into_iter()
+            .flat_map(of_scope)
+            .filter(|(_, binding)| binding.label(policy_id_label(policy.scope)) == Some(id))
+            .collect()
+    }
+
+    /// Takes the claim off templates, and their bindings, that the policy does not select any more. What
+    /// runs goes on running.
+    async fn clean_unselected(&self, policy: &Policy) -> Result<(), Error> {
+        for (key, binding) in self.bindings_of(policy) {
+            let reference = TemplateKey::of_binding(&binding);
+            let Some(template) = self.context.template(&reference, "").await? else { continue };
+            if matching::matches_any(&policy.spec.resource_selectors, &template) {
+                continue;
+            }
+            let id = policy.permanent_id();
+            let resource = self.template_resource(&reference).await?;
+            self.unclaim(&resource, &template, policy.scope, id).await?;
+            self.unclaim(&self.context.binding_resource(&key), &binding, policy.scope, id).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at all templates of a policy again.
+    fn wake_governed(&self, policy: &Policy) {
+        let changed_by_karmada = build::is_lazy(policy);
+        for (_, binding) in self.bindings_of(policy) {
+            let item = Item { template: TemplateKey::of_binding(&binding), changed_by_karmada };
+            self.templates.add_with_priority(item, queue::LOW_PRIORITY);
+        }
+    }
+
+    /// Looks at templates again that wait for a policy like this.
+    fn wake_waiting(&self, policy: &Policy) -> Result<(), Error> {
+        let selectors = &policy.spec.resource_selectors;
+        let may_match = |template: &TemplateKey| {
+            let api_version = template.kind.api_version();
+            let in_reach =
+                policy.scope == Scope::Cluster || policy.metadata.namespace == template.key.namespace;
+            in_reach
+                && selectors.iter().any(|s: &ResourceSelector| {
+                    s.kind == template.kind.kind
+                        && s.api_version == api_version
+                        && (s.name.is_empty() || s.name == template.key.name)
+                        && (s.namespace.is_empty() || s.namespace == template.key.namespace)
+                })
+        };
+        let matched: Vec<TemplateKey> =
+            lock(&self.waiting).iter().filter(|t| may_match(t)).cloned().collect();
+        if matched.is_empty() {
+            return Ok(());
+        }
+        self.check_dependent_overrides(policy)?;
+        for template in matched {
+            self.templates.add(Item { template, changed_by_karmada: false });
+        }
+        Ok(())
+    }
+
+    /// Takes a policy's claim off everything that has it; another policy may select the templates then.
+    async fn clean_all(&self, policy: &Policy) -> Result<(), Error> {
+        let id = policy.permanent_id();
+        if id.is_empty() {
+            return Ok(());
+        }
+        for (key, binding) in self.bindings_of(policy) {
+            self.unclaim(&self.context.binding_resource(&key), &binding, policy.scope, id).await?;
+        }
+        for template in self.templates_of(id, policy.scope) {
+            let key = TemplateKey::of(&template);
+            let resource = self.template_resource(&key).await?;
+            self.unclaim(&resource, &template, policy.scope, id).await?;
+        }
+        Ok(())
+    }
+
+    async fn release_policy(&self, policy: &Policy) -> Result<Outcome, Error> {
+        let finalizer = match policy.scope {
+            Scope::Namespaced => finalizers::PROPAGATION_POLICY,
+            Scope::Cluster => finalizers::CLUSTER_PROPAGATION_POLICY,
+        };
+        let informer = self.context.informers.get(&policy.kind().gvr());
+        let key = policy.metadata.key();
+        let Some(object) = informer.get(&key) else { return Ok(Outcome::Done) };
+        let mut released = (*object).clone();
+        if !released.remove_finalizer(finalizer) {
+            return Ok(Outcome::Done);
+        }
+        let resource = self.context.client.resource(&policy.kind().gvr()).namespace(&key.namespace);
+        match resource.update(&released).await {
+            Ok(_) => Ok(Outcome::Done),
+            Err(error) if error.is_not_found() => Ok(Outcome::Done),
+            Err(source) => Err(Error::ReleasePolicy { policy: key, source }),
+        }
+    }
+
+    /// Takes over the templates that a policy names and that policies behind it have claimed.
+    async fn preempt(&self, policy: &Policy) -> Result<(), Error> {
+        for selector in policy.spec.resource_selectors.iter().filter(|s| !s.name.is_empty()) {
+            let kind = GroupVersionKind::from_api_version(&selector.api_version, &selector.kind);
+            let key = ObjectKey::new(&selector.namespace, &selector.name);
+            let template = self.context.template(&TemplateKey { kind, key }, "").await?;
+            let Some(template) = template.filter(|t| !t.is_deleting()) else { continue };
+            let Some(owner) = claim::claim_of(&template) else { continue };
+            if owner.policy == Claimant::of(policy) {
+                continue;
+            }
+            let Some(owner) = self.index().get(&owner.policy).cloned() else { continue };
+            if outranks(policy, &owner) {
+                self.take_over(policy, &owner, &template).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_over(&self, policy: &Policy, owner: &Policy, template: &Object) -> Result<(), Error> {
+        let result = self.claim(template, policy).await;
+        metrics::PREEMPTIONS.with_label_values(&[metrics::result(result.is_ok())]).inc();
+        let recorder = &self.context.recorder;
+        let (from, to) = (owner.metadata.key(), policy.metadata.key());
+        match result {
+            Ok(_) => {
+                let message = format!("policy({to}) preempted policy({from}) successfully");
+                recorder.normal(template, events::PREEMPT_POLICY_SUCCEED, message);
+                let template = TemplateKey::of(template);
+                self.templates.add(Item { template, changed_by_karmada: build::is_lazy(policy) });
+                Ok(())
+            }
+            Err(error) => {
+                let message = format!("policy({to}) preempt policy({from}) failed: {}", queue::chain(&error));
+                recorder.warning(template, events::PREEMPT_POLICY_FAILED, message);
+                Err(error)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(scope: Scope, priority: Option<i32>) -> Policy {
+        let spec = api::policy::PropagationSpec { priority, ..Default::default() };
+        Policy { scope, metadata: api::ObjectMeta::named("", "p"), spec }
+    }
+
+    #[test]
+    fn a_namespaced_policy_outranks_any_cluster_policy_and_otherwise_priority_decides() {
+        use Scope::{Cluster, Namespaced};
+        for (policy_scope, mine, owner_scope, theirs, expected) in [
+            (Namespaced, None, Cluster, Some(9), true),
+            (Cluster, Some(9), Namespaced, None, false),
+            (Namespaced, Some(1), Namespaced, None, true),
+            (Namespaced, None, Namespaced, Some(0), false),
+            (Cluster, Some(2), Cluster, Some(1), true),
+            (Cluster, Some(1), Cluster, Some(1), false),
+        ] {
+            let outcome = outranks(&policy(policy_scope, mine), &policy(owner_scope, theirs));
+            assert_eq!(outcome, expected, "{policy_scope:?} {mine:?} against {owner_scope:?} {theirs:?}");
+        }
+    }
+}

@@ -1,0 +1,676 @@
+//! Execution: what a Work says is so in its member.
+//!
+//! ```text
+//! watches  Work; our own objects in the member (through `members`)
+//! reads    Cluster, the member's objects
+//! writes   the member's objects; Work.status.conditions, with the first manifest statuses;
+//!          the finalizer of Works that are being deleted
+//! wakes    on every new generation or deletion of a Work, when an object differs from what was
+//!          written, and on all Works of a cluster that becomes ready
+//! ```
+//!
+//! The rules live in [`decide`]. A member's object is touched only when it is ours or the Work says to
+//! take it over, and is deleted only for a Work that was seen being deleted.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use api::names::{annotations, conditions, events, finalizers, labels, reasons};
+use client::{DeleteOptions, Patch, Propagation};
+use futures::future::BoxFuture;
+use interpreter::Interpreter;
+use machinery::{Object, ObjectKey};
+use runtime::events::Regarding;
+use runtime::{Outcome, queue};
+use serde_json::{Map, Value, json};
+
+use crate::context::{Context, TemplateKey};
+use crate::members::{Connection, Member};
+use crate::view::{self, NewCondition};
+use crate::{metrics, work_status};
+
+/// How long a member's informer may take to show everything once, before objects are read one by one.
+const SYNC_WAIT: Duration = Duration::from_secs(10);
+
+/// What was last written to the objects of one member. May be lost: then the comparison with the
+/// member's objects decides alone.
+#[derive(Default)]
+pub(crate) struct Records {
+    written: Mutex<BTreeMap<(String, TemplateKey), Record>>,
+}
+
+/// One object as it stood after our last write or look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    resource_version: String,
+    /// Uid and generation of the Work that was applied.
+    work: (String, i64),
+    /// What [`view::pruned`] left of the object.
+    content: u64,
+}
+
+fn content(object: &Object) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    view::pruned(object).value().hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Records {
+    fn key(object: &Object) -> Option<(String, TemplateKey)> {
+        Some((object.annotation(annotations::WORK_NAME)?.to_owned(), TemplateKey::of(object)))
+    }
+
+    fn with<T>(&self, object: &Object, f: impl FnOnce(&Record) -> T) -> Option<T> {
+        let key = Self::key(object)?;
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).get(&key).map(f)
+    }
+
+    /// Whether this state of an object is the one we wrote.
+    pub(crate) fn is_own(&self, object: &Object) -> bool {
+        self.with(object, |r| r.resource_version == object.resource_version()).unwrap_or(false)
+    }
+
+    /// Whether we wrote this object, but not this state of it.
+    pub(crate) fn is_foreign(&self, object: &Object) -> bool {
+        self.with(object, |r| r.resource_version != object.resource_version()).unwrap_or(false)
+    }
+
+    fn get(&self, object: &Object) -> Option<Record> {
+        self.with(object, Clone::clone)
+    }
+
+    fn note(&self, work: &Object, object: &Object) {
+        let Some(key) = Self::key(object) else { return };
+        let record = Record {
+            resource_version: object.resource_version().into(),
+            work: (work.uid().into(), work.generation()),
+            content: content(object),
+        };
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key, record);
+    }
+
+    /// Forgets the objects of a Work.
+    pub(crate) fn forget(&self, work: &str) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.retain(|(name, _), _| name != work);
+    }
+}
+
+/// What becomes of one object in the member.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Action {
+    /// It is as it should be.
+    Nothing,
+    /// It does not exist.
+    Create,
+    /// It is ours and differs; this is how it should be.
+    Update(Box<Object>),
+    /// It exists and is not ours.
+    Conflict,
+}
+
+/// What is known of an object beside its present state.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known<'a> {
+    /// Our last write, when this process made it.
+    pub(crate) record: Option<&'a Record>,
+    /// Uid and generation of the Work.
+    pub(crate) work: (&'a str, i64),
+    /// Whether the Work says that this generation has been applied.
+    pub(crate) applied: bool,
+}
+
+/// Keys that a managed-labels or managed-annotations annotation lists.
+fn listed<'a>(object: &'a Object, annotation: &str) -> Vec<&'a str> {
+    object.annotation(annotation).map(|keys| keys.split(',').collect()).unwrap_or_default()
+}
+
+/// `desired` with what belongs to the member: its version, owners and finalizers, and labels and
+/// annotations that we never wrote. Those that we wrote before and that are desired no more go.
+fn with_members_part(desired: &Object, observed: &Object) -> Object {
+    let mut merged = desired.clone();
+    for field in ["resourceVersion", "finalizers", "ownerReferences"] {
+        let kept = observed.metadata().and_then(|m| m.get(field)).cloned();
+        match kept {
+            Some(value) => drop(merged.metadata_mut().insert(field.into(), value)),
+            None => drop(merged.metadata_mut().remove(field)),
+        }
+    }
+    let ours = listed(observed, annotations::MANAGED_ANNOTATIONS);
+    for (key, value) in observed.annotations() {
+        if desired.annotation(key).is_none() && !ours.contains(&key) {
+            merged.set_annotation(key, value);
+        }
+    }
+    let ours = listed(observed, annotations::MANAGED_LABELS);
+    for (key, value) in observed.labels() {
+        if desired.label(key).is_none() && !ours.contains(&key) {
+            merged.set_label(key, value);
+        }
+    }
+    merged
+}
+
+fn may_touch(desired: &Object, observed: &Object) -> bool {
+    observed.label(labels::MANAGED) == Some("true")
+        || desired.annotation(annotations::CONFLICT_RESOLUTION) == Some("overwrite")
+}
+
+/// Decides what to do about one object. Pure: no network, no clock.
+///
+/// An object equals its manifest when neither says more than the other. A member may also fill in
+/// defaults that the manifest does not spell out. Then what was written last decides: an object that still
+/// is what our last write made of it, or that covers a manifest which the Work says has been applied, is left
+/// alone. Otherwise it is written once, and what comes back is remembered.
+///
+/// # Errors
+/// When the kind's retention fails.
+pub(crate) fn decide(
+    interpreter: &Interpreter,
+    desired: &Object,
+    observed: Option<&Object>,
+    known: &Known<'_>,
+) -> Result<Action, interpreter::Error> {
+    let Some(observed) = observed else { return Ok(Action::Create) };
+    let same_work = known.record.filter(|r| (r.work.0.as_str(), r.work.1) == known.work);
+    if same_work.is_some_and(|r| r.resource_version == observed.resource_version()) {
+        return Ok(Action::Nothing);
+    }
+    if !may_touch(desired, observed) {
+        return Ok(Action::Conflict);
+    }
+    let retained = interpreter.retain(&with_members_part(desired, observed), observed)?;
+    let (wanted, found) = (view::pruned(&retained), view::pruned(observed));
+    if view::covers(found.value(), wanted.value()) {
+        let untouched = match (same_work, known.record) {
+            (Some(record), _) => record.content == content(observed),
+            (None, None) => known.applied,
+            (None, Some(_)) => false,
+        };
+        if untouched || view::covers(wanted.value(), found.value()) {
+            return Ok(Action::Nothing);
+        }
+    }
+    Ok(Action::Update(Box::new(retained)))
+}
+
+/// What goes wrong with one manifest.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ManifestError {
+    #[error(transparent)]
+    Kind(#[from] crate::kinds::Error),
+    #[error("could not keep what the member owns")]
+    Retain(#[from] interpreter::Error),
+    #[error(
+        "{0} exists in the cluster and is not managed by Karmada; set the conflict resolution to Overwrite to take it over"
+    )]
+    Conflict(TemplateKey),
+    #[error("could not apply {object}")]
+    Write { object: TemplateKey, source: client::Error },
+    #[error("could not read {object}")]
+    Read { object: TemplateKey, source: client::Error },
+}
+
+/// Why a Work could not be brought into its member.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cluster {0} does not exist")]
+    NoCluster(String),
+    #[error("cluster {cluster} cannot be reached: {reason}")]
+    NotConnected { cluster: String, reason: String },
+    #[error("could not apply {failed} of {total} manifests of work {work}: {first}")]
+    Manifests { work: String, failed: usize, total: usize, first: String },
+    #[error("could not remove {object} from the member")]
+    Delete { object: TemplateKey, source: ManifestError },
+    #[error("could not write the status of work {work}")]
+    Status { work: String, source: client::Error },
+    #[error("could not release work {work}")]
+    Release { work: String, source: client::Error },
+}
+
+/// Applies the Works of one member until it leaves.
+pub(crate) fn per_member(context: Context, member: Arc<Member>) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        for work in context.works().informer().list_in(&member.namespace) {
+            member.execution.add_with_priority(work.name().to_owned(), queue::LOW_PRIORITY);
+        }
+        let (queue, shutdown) = (member.execution.clone(), member.shutdown.clone());
+        let workers = context.options.work_workers;
+        queue::run(&queue, workers, &shutdown, move |name: String| {
+            let (context, member) = (context.clone(), Arc::clone(&member));
+            async move { reconcile(&context, &member, &name).await }
+        })
+        .await;
+    })
+}
+
+pub(crate) fn manifests(work: &Object) -> impl Iterator<Item = Object> {
+    let manifests = work.at("/spec/workload/manifests").and_then(Value::as_array);
+    manifests.into_iter().flatten().filter_map(|m| Object::from_value(m.clone()).ok())
+}
+
+async fn reconcile(context: &Context, member: &Arc<Member>, name: &str) -> Result<Outcome, Error> {
+    let key = ObjectKey::new(&member.namespace, name);
+    let Some(work) = context.works().latest(&key) else { return Ok(Outcome::Done) };
+    let cluster = context.cluster(&member.name).ok_or_else(|| Error::NoCluster(member.name.clone()))?;
+    if work.is_deleting() {
+        return remove(context, member, &cluster, &work).await;
+    }
+    let suspended = work.at("/spec/suspendDispatching").and_then(Value::as_bool) == Some(true);
+    let dispatching = dispatching(suspended);
+    if suspended {
+        let now = context.now();
+        if let Some(conditions) = view::with_condition(&work, &dispatching, &now) {
+            context.recorder.normal(&*work, events::WORK_DISPATCHING, dispatching.message.clone());
+            write_status(context, &work, json!({ "conditions": conditions })).await?;
+        }
+        return Ok(Outcome::Done);
+    }
+    if !view::is_ready(&cluster) {
+        // All Works of the cluster are looked at when it becomes ready.
+        return Ok(Outcome::Done);
+    }
+    let connection = member.connection().ok_or_else(|| Error::NotConnected {
+        cluster: member.name.clone(),
+        reason: member.failure().unwrap_or_default(),
+    })?;
+    let timer = metrics::start();
+    let result = apply_all(context, member, &connection, &work).await;
+    metrics::observe(&metrics::WORK_SYNC_SECONDS, timer, result.failures.is_empty());
+    report(context, member, &work, &dispatching, result).await
+}
+
+fn dispatching(suspended: bool) -> NewCondition {
+    let (status, reason, message) = if suspended {
+        ("False", reasons::SUSPEND_DISPATCHING, "Work dispatching is in a suspended state.")
+    } else {
+        ("True", reasons::DISPATCHING, "Work is being dispatched to member clusters.")
+    };
+    NewCondition { kind: conditions::DISPATCHING, status, reason, message: message.into(), generation: None }
+}
+
+/// What came of a Work's manifests.
+#[derive(Default)]
+struct Applied {
+    /// The member's objects as last seen or written, by ordinal.
+    objects: Vec<Option<Arc<Object>>>,
+    failures: Vec<String>,
+    wrote: bool,
+}
+
+async fn apply_all(
+    context: &Context,
+    member: &Arc<Member>,
+    connection: &Connection,
+    work: &Object,
+) -> Applied {
+    let mut applied = Applied::default();
+    for mut manifest in manifests(work) {
+        mark(&mut manifest, work);
+        match apply(context, member, connection, work, &manifest).await {
+            Ok((object, wrote)) => {
+                applied.objects.push(Some(object));
+                applied.wrote |= wrote;
+            }
+            Err(error) => {
+                applied.objects.push(None);
+                applied.failures.push(queue::chain(&error));
+            }
+        }
+    }
+    applied
+}
+
+/// Marks a manifest as ours. Works made by Karmada's controllers carry the marks already; those made by
+/// hand get them here, so that the object can be found and deleted again.
+fn mark(manifest: &mut Object, work: &Object) {
+    view::merge_metadata(
+        manifest,
+        [(labels::MANAGED, "true")],
+        [(annotations::WORK_NAMESPACE, work.namespace()), (annotations::WORK_NAME, work.name())],
+    );
+}
+
+/// The object in the member: from the informer when it is complete, else read.
+async fn observed(
+    member: &Arc<Member>,
+    connection: &Connection,
+    manifest: &Object,
+) -> Result<(client::Resource, Option<Arc<Object>>), ManifestError> {
+    let gvr = connection.kinds.gvr(&manifest.gvk()).await?;
+    let resource = connection.client.resource(&gvr).namespace(manifest.namespace());
+    let informer = member.informer(connection, &gvr);
+    if !informer.is_synced() && informer.failure().is_none() {
+        let _ = tokio::time::timeout(SYNC_WAIT, informer.wait_synced(&connection.shutdown)).await;
+    }
+    if informer.is_synced() {
+        return Ok((resource, informer.get(&manifest.key())));
+    }
+    let object = TemplateKey::of(manifest);
+    let live =
+        resource.find(manifest.name()).await.map_err(|source| ManifestError::Read { object, source })?;
+    Ok((resource, live.map(Arc::new)))
+}
+
+/// Brings one object into the member. Returns it, and whether it was written.
+async fn apply(
+    context: &Context,
+    member: &Arc<Member>,
+    connection: &Connection,
+    work: &Object,
+    manifest: &Object,
+) -> Result<(Arc<Object>, bool), ManifestError> {
+    let write = |source| ManifestError::Write { object: TemplateKey::of(manifest), source };
+    let (resource, mut observed) = observed(member, connection, manifest).await?;
+    let record = member.records.get(manifest);
+    // The second round works on the live object: the informer did not show what the write met.
+    for is_live in [false, true] {
+        let known = Known {
+            record: record.as_ref(),
+            work: (work.uid(), work.generation()),
+            applied: is_applied_generation(work),
+        };
+        let action = decide(&context.interpreter, manifest, observed.as_deref(), &known)?;
+        let (verb, result) = match (action, observed.as_ref()) {
+            (Action::Nothing, Some(object)) => {
+                let is_noted = record.as_ref().is_some_and(|r| {
+                    r.resource_version == object.resource_version()
+                        && (r.work.0.as_str(), r.work.1) == known.work
+                });
+                if !is_noted {
+                    member.records.note(work, object);
+                }
+                return Ok((Arc::clone(object), false));
+            }
+            (Action::Conflict, _) => return Err(ManifestError::Conflict(TemplateKey::of(manifest))),
+            (Action::Update(wanted), _) => ("update", resource.update(&wanted).await),
+            (Action::Create | Action::Nothing, _) => ("create", resource.create(manifest).await),
+        };
+        metrics::member_write(verb, &member.name, manifest, result.is_ok());
+        match result {
+            Ok(written) => {
+                member.records.note(work, &written);
+                return Ok((Arc::new(written), true));
+            }
+            Err(error) if !is_live && is_stale(&error) => {
+                let object = TemplateKey::of(manifest);
+                let read = |source| ManifestError::Read { object, source };
+                observed = resource.find(manifest.name()).await.map_err(read)?.map(Arc::new);
+            }
+            Err(error) => return Err(write(error)),
+        }
+    }
+    Err(ManifestError::Conflict(TemplateKey::of(manifest)))
+}
+
+/// Whether a write failed because the object was not as the informer showed it. A member that lacks the
+/// namespace also answers "not found"; the second round then says so.
+fn is_stale(error: &client::Error) -> bool {
+    error.is_conflict() || error.is_already_exists() || error.is_not_found()
+}
+
+/// Whether the Work's status says that its present generation has been applied.
+fn is_applied_generation(work: &Object) -> bool {
+    view::condition(work, conditions::APPLIED).is_some_and(|applied| {
+        applied.get("status").and_then(Value::as_str) == Some("True")
+            && applied.get("observedGeneration").and_then(Value::as_i64) == Some(work.generation())
+    })
+}
+
+async fn report(
+    context: &Context,
+    member: &Member,
+    work: &Object,
+    dispatching: &NewCondition,
+    applied: Applied,
+) -> Result<Outcome, Error> {
+    let total = applied.objects.len();
+    let failed = applied.failures.len();
+    let condition = if failed == 0 {
+        NewCondition {
+            kind: conditions::APPLIED,
+            status: "True",
+            reason: reasons::APPLIED_SUCCESSFUL,
+            message: "Manifest has been successfully applied".into(),
+            generation: Some(work.generation()),
+        }
+    } else {
+        let texts = applied.failures.join(", ");
+        NewCondition {
+            kind: conditions::APPLIED,
+            status: "False",
+            reason: reasons::APPLIED_FAILED,
+            message: format!("Failed to apply all manifests ({}/{total}): {texts}", total - failed),
+            generation: None,
+        }
+    };
+    let now = context.now();
+    let mut status = Map::new();
+    let mut all: Vec<Value> =
+        work.at("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+    let resumed = view::condition_status(work, conditions::DISPATCHING) == Some("False");
+    let mut changed = view::set_condition(&mut all, dispatching, &now);
+    changed |= view::set_condition(&mut all, &condition, &now);
+    if changed {
+        status.insert("conditions".into(), all.into());
+    }
+    if failed == 0 {
+        // Saves the write that the status controller would make next.
+        let objects: Vec<Option<Arc<Object>>> = newest(member, applied.objects).await;
+        if let Some(statuses) = work_status::decide(&context.interpreter, work, &objects).statuses {
+            status.insert("manifestStatuses".into(), statuses.into());
+        }
+    }
+    if applied.wrote {
+        record_events(context, work, &applied.failures);
+    }
+    if resumed {
+        context.recorder.normal(work, events::WORK_DISPATCHING, dispatching.message.clone());
+    }
+    if !status.is_empty() {
+        write_status(context, work, status.into()).await?;
+    }
+    match applied.failures.into_iter().next() {
+        None => Ok(Outcome::Done),
+        Some(first) => {
+            if changed {
+                context.recorder.warning(work, events::SYNC_FAILED, condition.message);
+            }
+            Err(Error::Manifests { work: work.name().into(), failed, total, first })
+        }
+    }
+}
+
+/// The member may have moved on since an object was written: its informer knows.
+async fn newest(member: &Member, objects: Vec<Option<Arc<Object>>>) -> Vec<Option<Arc<Object>>> {
+    let Some(connection) = member.connection() else { return objects };
+    let mut newest = Vec::with_capacity(objects.len());
+    for object in objects {
+        let Some(object) = object else {
+            newest.push(None);
+            continue;
+        };
+        let gvr = connection.kinds.gvr(&object.gvk()).await.ok();
+        let cached = gvr.and_then(|gvr| connection.running(&gvr)?.get(&object.key()));
+        let is_newer = cached
+            .as_ref()
+            .is_some_and(|c| crate::fresh::is_older(object.resource_version(), c.resource_version()));
+        newest.push(if is_newer { cached } else { Some(object) });
+    }
+    newest
+}
+
+fn record_events(context: &Context, work: &Object, failures: &[String]) {
+    if !failures.is_empty() {
+        return;
+    }
+    let message = "Successfully applied the manifests to the cluster";
+    context.recorder.normal(work, events::SYNC_SUCCEED, message);
+    for manifest in manifests(work) {
+        if let Some(template) = template_of(&manifest) {
+            context.recorder.normal(template, events::SYNC_SUCCEED, message);
+        }
+    }
+}
+
+/// The template that a manifest was made from, for events.
+fn template_of(manifest: &Object) -> Option<Regarding> {
+    let uid = manifest.annotation(annotations::TEMPLATE_UID)?;
+    Some(Regarding { uid: uid.into(), ..Regarding::from(manifest) })
+}
+
+pub(crate) async fn write_status(context: &Context, work: &Object, status: Value) -> Result<(), Error> {
+    let patch = json!({ "status": status });
+    let written = context
+        .work_resource(work.namespace())
+        .patch_status(work.name(), &Patch::Merge(&patch))
+        .await
+        .map_err(|source| Error::Status { work: work.name().into(), source })?;
+    context.works().wrote(written);
+    Ok(())
+}
+
+/// Ends a Work: its objects go, or are set free, and then the finalizer.
+async fn remove(
+    context: &Context,
+    member: &Arc<Member>,
+    cluster: &Object,
+    work: &Object,
+) -> Result<Outcome, Error> {
+    if !work.has_finalizer(finalizers::EXECUTION) {
+        return Ok(Outcome::Done);
+    }
+    // A cluster that leaves takes its objects with it; nobody may be there to ask.
+    if !cluster.is_deleting() || view::is_ready(cluster) {
+        let connection = member.connection().filter(|_| view::is_ready(cluster));
+        match connection {
+            Some(connection) => remove_objects(member, &connection, work).await?,
+            None if cluster.is_deleting() => {}
+            None => {
+                let reason = member.failure().unwrap_or_else(|| "it is not ready".into());
+                return Err(Error::NotConnected { cluster: member.name.clone(), reason });
+            }
+        }
+    }
+    let mut released = work.clone();
+    released.remove_finalizer(finalizers::EXECUTION);
+    let result = context.work_resource(work.namespace()).update(&released).await;
+    context.works().forget(&work.key());
+    match result {
+        Ok(_) => Ok(Outcome::Done),
+        Err(error) if error.is_not_found() => Ok(Outcome::Done),
+        Err(source) => Err(Error::Release { work: work.name().into(), source }),
+    }
+}
+
+async fn remove_objects(member: &Arc<Member>, connection: &Connection, work: &Object) -> Result<(), Error> {
+    let preserve = work.at("/spec/preserveResourcesOnDeletion").and_then(Value::as_bool) == Some(true);
+    for manifest in manifests(work) {
+        let result = if preserve {
+            set_free(member, connection, &manifest).await
+        } else {
+            delete(member, connection, &manifest).await
+        };
+        result.map_err(|source| Error::Delete { object: TemplateKey::of(&manifest), source })?;
+    }
+    member.records.forget(work.name());
+    Ok(())
+}
+
+/// The object in the member, if it is there and ours.
+async fn ours(
+    member: &Arc<Member>,
+    connection: &Connection,
+    manifest: &Object,
+) -> Result<Option<(client::Resource, Arc<Object>)>, ManifestError> {
+    match observed(member, connection, manifest).await {
+        Ok((resource, Some(object))) if object.label(labels::MANAGED) == Some("true") => {
+            Ok(Some((resource, object)))
+        }
+        Ok((resource, None)) => {
+            // The informer may not show yet what was created a moment ago.
+            let object = TemplateKey::of(manifest);
+            let read = |source| ManifestError::Read { object, source };
+            let live = resource.find(manifest.name()).await.map_err(read)?;
+            Ok(live.filter(|o| o.label(labels::MANAGED) == Some("true")).map(|o| (resource, Arc::new(o))))
+        }
+        Ok(_) | Err(ManifestError::Kind(crate::kinds::Error::NotServed(_))) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn delete(
+    member: &Arc<Member>,
+    connection: &Connection,
+    manifest: &Object,
+) -> Result<(), ManifestError> {
+    let Some((resource, object)) = ours(member, connection, manifest).await? else { return Ok(()) };
+    if object.is_deleting() {
+        return Ok(());
+    }
+    let options = DeleteOptions {
+        propagation: Some(Propagation::Background),
+        // A namesake that somebody else made meanwhile is not ours to delete.
+        uid: Some(object.uid().to_owned()).filter(|uid| !uid.is_empty()),
+        ..DeleteOptions::default()
+    };
+    let result = resource.delete_if_present(manifest.name(), &options).await;
+    metrics::member_write("delete", &member.name, manifest, result.is_ok());
+    result.map_err(|source| ManifestError::Write { object: TemplateKey::of(manifest), source })
+}
+
+/// Labels that only mean something to us.
+const OUR_LABELS: [&str; 6] = [
+    labels::PROPAGATION_POLICY_ID,
+    labels::CLUSTER_PROPAGATION_POLICY_ID,
+    labels::RESOURCE_BINDING_ID,
+    labels::CLUSTER_RESOURCE_BINDING_ID,
+    labels::WORK_ID,
+    labels::MANAGED,
+];
+
+/// Annotations that only mean something to us.
+const OUR_ANNOTATIONS: [&str; 13] = [
+    annotations::PROPAGATION_POLICY_NAMESPACE,
+    annotations::PROPAGATION_POLICY_NAME,
+    annotations::CLUSTER_PROPAGATION_POLICY_NAME,
+    annotations::MANAGED_ANNOTATIONS,
+    annotations::MANAGED_LABELS,
+    annotations::RESOURCE_BINDING_NAMESPACE,
+    annotations::RESOURCE_BINDING_NAME,
+    annotations::CLUSTER_RESOURCE_BINDING_NAME,
+    annotations::TEMPLATE_UID,
+    annotations::TEMPLATE_GENERATION,
+    annotations::WORK_NAMESPACE,
+    annotations::WORK_NAME,
+    annotations::CONFLICT_RESOLUTION,
+];
+
+/// Takes our marks off an object and leaves it to the member.
+async fn set_free(
+    member: &Arc<Member>,
+    connection: &Connection,
+    manifest: &Object,
+) -> Result<(), ManifestError> {
+    let Some((resource, object)) = ours(member, connection, manifest).await? else { return Ok(()) };
+    let mut freed = (*object).clone();
+    for label in OUR_LABELS {
+        freed.remove_label(label);
+    }
+    for annotation in OUR_ANNOTATIONS {
+        freed.remove_annotation(annotation);
+    }
+    let result = resource.update(&freed).await;
+    metrics::member_write("update", &member.name, manifest, result.is_ok());
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        result => result
+            .map(drop)
+            .map_err(|source| ManifestError::Write { object: TemplateKey::of(manifest), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

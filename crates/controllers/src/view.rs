@@ -1,0 +1,215 @@
+//! Small readings of objects that several controllers share.
+
+use api::cluster::SyncMode;
+use api::names::{annotations, conditions, labels};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use machinery::Object;
+use serde_json::{Map, Value, json};
+
+/// The condition of a type.
+pub(crate) fn condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
+    let conditions = object.at("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().find(|c| c.get("type").and_then(Value::as_str) == Some(kind))
+}
+
+/// `True`, `False` or `Unknown`; nothing when the condition is absent.
+pub(crate) fn condition_status<'a>(object: &'a Object, kind: &str) -> Option<&'a str> {
+    condition(object, kind)?.get("status")?.as_str()
+}
+
+/// Whether a Cluster is ready.
+pub(crate) fn is_ready(cluster: &Object) -> bool {
+    condition_status(cluster, conditions::READY) == Some("True")
+}
+
+/// Whether a Work's manifests are in the member.
+pub(crate) fn is_applied(work: &Object) -> bool {
+    condition_status(work, conditions::APPLIED) == Some("True")
+}
+
+/// Who applies in a Cluster.
+pub(crate) fn sync_mode(cluster: &Object) -> SyncMode {
+    if cluster.str_at("/spec/syncMode") == Some("Pull") { SyncMode::Pull } else { SyncMode::Push }
+}
+
+/// A condition to be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewCondition {
+    pub(crate) kind: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    /// Generation the condition speaks about, when it says so.
+    pub(crate) generation: Option<i64>,
+}
+
+/// An object's conditions with one of them set, or nothing when it is set already. The transition time moves
+/// only with the status.
+pub(crate) fn with_condition(object: &Object, new: &NewCondition, now: &str) -> Option<Vec<Value>> {
+    let mut all: Vec<Value> =
+        object.at("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+    set_condition(&mut all, new, now).then_some(all)
+}
+
+/// Sets a condition in a list and says whether that changed anything.
+pub(crate) fn set_condition(all: &mut Vec<Value>, new: &NewCondition, now: &str) -> bool {
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let position = all.iter().position(|c| text(c, "type") == new.kind);
+    let old = position.map(|i| all[i].clone());
+    let transition = old
+        .as_ref()
+        .filter(|old| text(old, "status") == new.status)
+        .map(|old| text(old, "lastTransitionTime"))
+        .unwrap_or_else(|| now.to_owned());
+    let mut condition = json!({
+        "type": new.kind, "status": new.status, "reason": new.reason, "message": new.message,
+        "lastTransitionTime": transition,
+    });
+    if let Some(generation) = new.generation {
+        condition["observedGeneration"] = generation.into();
+    }
+    if old.as_ref() == Some(&condition) {
+        return false;
+    }
+    match position {
+        Some(i) => all[i] = condition,
+        None => all.push(condition),
+    }
+    true
+}
+
+/// Whether two states of a member's object differ in what we may have written.
+pub(crate) fn differs_after_pruning(old: &Object, new: &Object) -> bool {
+    if old.generation() != 0 && new.generation() != 0 && old.generation() != new.generation() {
+        return true;
+    }
+    pruned(old) != pruned(new)
+}
+
+/// A copy without what the cluster of origin wrote.
+pub(crate) fn pruned(object: &Object) -> Object {
+    // The status is often the larger half; it is not copied only to be thrown away.
+    let fields: Map<String, Value> =
+        object.fields().iter().filter(|(k, _)| *k != "status").map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut copy = Object::from_value(fields.into()).unwrap_or_default();
+    interpreter::prune(&mut copy);
+    copy
+}
+
+/// Whether everything that `wanted` says is so in `found`. What is empty or null counts as not said, as
+/// API servers leave it out or fill it in.
+pub(crate) fn covers(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            found.get(key).map_or_else(|| is_empty(wanted), |found| covers(found, wanted))
+        }),
+        (Value::Array(found), Value::Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(f, w)| covers(f, w))
+        }
+        (Value::Null, wanted) => is_empty(wanted),
+        (_, Value::Null) => true,
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (found, wanted) => found == wanted,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Array(list) => list.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Sets labels and annotations; says whether that changed anything.
+pub(crate) fn merge_metadata<'a>(
+    object: &mut Object,
+    new_labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+    new_annotations: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> bool {
+    let mut changed = false;
+    for (key, value) in new_labels {
+        if object.label(key) != Some(value) {
+            object.set_label(key, value);
+            changed = true;
+        }
+    }
+    for (key, value) in new_annotations {
+        if object.annotation(key) != Some(value) {
+            object.set_annotation(key, value);
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// Takes a policy's claim off an object; says whether there was one.
+pub(crate) fn remove_claim(object: &mut Object, scope: api::Scope) -> bool {
+    let mut removed = false;
+    match scope {
+        api::Scope::Namespaced => {
+            removed |= object.remove_label(labels::PROPAGATION_POLICY_ID);
+            removed |= object.remove_annotation(annotations::PROPAGATION_POLICY_NAMESPACE);
+            removed |= object.remove_annotation(annotations::PROPAGATION_POLICY_NAME);
+        }
+        api::Scope::Cluster => {
+            removed |= object.remove_label(labels::CLUSTER_PROPAGATION_POLICY_ID);
+            removed |= object.remove_annotation(annotations::CLUSTER_PROPAGATION_POLICY_NAME);
+        }
+    }
+    removed
+}
+
+/// Decodes the base64 text of a Secret's field.
+pub(crate) fn base64_text(encoded: &str) -> Option<String> {
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_fills_in_is_no_difference_but_what_it_lacks_is() {
+        for (found, wanted, same) in [
+            (json!({ "a": 1, "b": 2 }), json!({ "a": 1 }), true),
+            (json!({ "a": 1 }), json!({ "a": 1, "c": {} , "d": null, "e": { "f": [] } }), true),
+            (json!({ "a": 1 }), json!({ "a": 2 }), false),
+            (json!({ "a": 1 }), json!({ "b": 1 }), false),
+            (json!([{ "a": 1, "x": 1 }]), json!([{ "a": 1 }]), true),
+            (json!([1, 2]), json!([1]), false),
+            (json!(1.0), json!(1), true),
+        ] {
+            assert_eq!(covers(&found, &wanted), same, "{found} covers {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_stays_keeps_its_time_and_is_not_written_again() {
+        let new = |status: &'static str, message: &str| NewCondition {
+            kind: "Ready",
+            status,
+            reason: "R",
+            message: message.into(),
+            generation: None,
+        };
+        let mut all = Vec::new();
+        assert!(set_condition(&mut all, &new("True", "m"), "t1"));
+        assert!(!set_condition(&mut all, &new("True", "m"), "t2"));
+        assert!(set_condition(&mut all, &new("True", "n"), "t3"));
+        assert_eq!(all[0]["lastTransitionTime"], "t1");
+        assert!(set_condition(&mut all, &new("False", "n"), "t4"));
+        assert_eq!(all[0]["lastTransitionTime"], "t4");
+        assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn secrets_are_decoded() {
+        assert_eq!(base64_text("aGVsbG8=").as_deref(), Some("hello"));
+        assert_eq!(base64_text("aGVsbG8gdw==").as_deref(), Some("hello w"));
+        assert_eq!(base64_text("?"), None);
+    }
+}
