@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kinds::service;
 use machinery::{Cause, Object};
 use serde_json::{Value, json};
 
@@ -101,16 +102,13 @@ impl Allocator {
             .unwrap_or((u32::from(Ipv4Addr::new(10, 96, 0, 0)), 12));
         let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
         let (first, last) = ((base & mask) + 1, (base | !mask) - 1);
-        Self { first, last, ports, used: Arc::default() }
+        // The first address is the API's own.
+        let used = Used { addresses: BTreeSet::from([first]), ..Used::default() };
+        Self { first, last, ports, used: Arc::new(Mutex::new(used)) }
     }
 
     fn used(&self) -> MutexGuard<'_, Used> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The first address of the range: the API's own.
-    pub(crate) fn first_address(&self) -> Ipv4Addr {
-        Ipv4Addr::from(self.first)
     }
 
     /// Marks what a stored service has.
@@ -152,41 +150,37 @@ impl Allocator {
         core: &Core,
         service: &mut Object,
         old: Option<&Object>,
-        dry_run: bool,
         causes: &mut Vec<Cause>,
     ) -> Held {
         let mut held = Held { used: Some(Arc::clone(&self.used)), addresses: Vec::new(), ports: Vec::new() };
         self.take_address(core, service, old, causes, &mut held);
         self.take_ports(core, service, old, causes, &mut held);
-        // What a dry run took goes back when the request is over, because nobody keeps it.
-        let _ = dry_run;
         held
     }
 
     fn take_address(
         &self,
         core: &Core,
-        service: &mut Object,
+        object: &mut Object,
         old: Option<&Object>,
         causes: &mut Vec<Cause>,
         held: &mut Held,
     ) {
-        if kind_of(service) == "ExternalName" {
-            service.remove("/spec/clusterIP");
-            service.remove("/spec/clusterIPs");
+        if kind_of(object) == "ExternalName" {
+            object.remove("/spec/clusterIP");
+            object.remove("/spec/clusterIPs");
             return;
         }
         let had = old.map(|o| strings(o, "/spec/clusterIPs")).unwrap_or_default();
-        let mut wanted = service.str_at("/spec/clusterIP").unwrap_or_default().to_owned();
+        let mut wanted = object.str_at("/spec/clusterIP").unwrap_or_default().to_owned();
         if wanted.is_empty() {
-            wanted = strings(service, "/spec/clusterIPs").into_iter().next().unwrap_or_default();
+            wanted = strings(object, "/spec/clusterIPs").into_iter().next().unwrap_or_default();
         }
         if wanted.is_empty() {
             wanted = had.first().cloned().unwrap_or_default();
         }
         if wanted == "None" || (!wanted.is_empty() && had.contains(&wanted)) {
-            service.set("/spec/clusterIP", wanted.as_str());
-            service.set("/spec/clusterIPs", json!([wanted]));
+            service::set_cluster_ip(object, &wanted);
             return;
         }
         let mut used = self.used();
@@ -216,9 +210,7 @@ impl Allocator {
         let Some(chosen) = chosen else { return };
         used.addresses.insert(chosen);
         held.addresses.push(chosen);
-        let text = Ipv4Addr::from(chosen).to_string();
-        service.set("/spec/clusterIP", text.as_str());
-        service.set("/spec/clusterIPs", json!([text]));
+        service::set_cluster_ip(object, &Ipv4Addr::from(chosen).to_string());
     }
 
     fn free_address(&self, core: &Core, used: &BTreeSet<u32>) -> Option<u32> {

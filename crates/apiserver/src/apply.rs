@@ -50,15 +50,15 @@ impl Change for Apply<'_> {
 pub(crate) async fn run(cx: &Context, body: &Bytes, options: &WriteOptions) -> Result<Written, Status> {
     let parsed = schema::decode::yaml(body)
         .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
-    let config = Object::from_value(parsed.value)
+    let mut config = Object::from_value(parsed.value)
         .map_err(|_| Status::bad_request("error decoding YAML: the body is not an object"))?;
-    let mut config = config;
     check(cx, &config)?;
     if cx.resource.custom().is_some() {
         let unknown = decode::admit(&cx.resource, &mut config)?;
         decode::complain(&cx.resource, &unknown, &parsed.duplicates, options.field_validation, &cx.warnings)?;
     }
-    meta::settle_namespace(&cx.resource, cx.namespace(), &mut config)?;
+    // The namespace is only checked: what the configuration leaves out stays out of it.
+    meta::settle_namespace(&cx.resource, cx.namespace(), &mut config.clone())?;
     meta::settle_name(&cx.target.name, &mut config)?;
     let apply = Apply { cx, config, options };
     let write = Write::of(cx, options);

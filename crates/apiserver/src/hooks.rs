@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use kinds::{certificates, namespace, pod};
 use machinery::{Cause, Object, Status};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::allocate::Held;
 use crate::auth::user::User;
@@ -17,91 +18,51 @@ const KEPT_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
 
 /// Before defaults and admission of a create.
 pub(crate) fn before_admission(resource: &Resource, user: &User, object: &mut Object) {
-    if resource.is("", "namespaces") {
-        let name = object.name().to_owned();
-        if !name.is_empty() {
-            object.set_label("kubernetes.io/metadata.name", &name);
-        }
-    } else if resource.is("certificates.k8s.io", "certificatesigningrequests") {
-        object.set("/spec/username", user.name.as_str());
-        object.set("/spec/groups", user.groups.clone());
-        if !user.uid.is_empty() {
-            object.set("/spec/uid", user.uid.as_str());
-        }
-        if !user.extra.is_empty() {
-            object.set("/spec/extra", json!(user.extra));
-        }
+    if resource.is("certificates.k8s.io", "certificatesigningrequests") {
+        let extra = user.extra.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect();
+        certificates::stamp_requester(object, &user.name, &user.uid, &user.groups, &extra);
+    } else if resource.is("", "pods") {
+        pod::admission_defaults(object);
     }
 }
 
 /// Before a create is validated. What is held (addresses) is given back unless the write succeeds.
-pub(crate) async fn before_create(
+pub(crate) fn before_create(
     core: &Arc<Core>,
     resource: &Resource,
     user: &Arc<User>,
     object: &mut Object,
-    dry_run: bool,
     causes: &mut Vec<Cause>,
 ) -> Result<Held, Status> {
-    if resource.is("", "namespaces") {
-        prepare_namespace(object);
-    } else if resource.is("", "services") {
-        return Ok(core.allocator.take(core, object, None, dry_run, causes));
+    if resource.is("", "services") {
+        return Ok(core.allocator.take(core, object, None, causes));
     } else if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
-        crd::object::prepare_create(object);
-        causes.extend(crd::object::problems(object, None));
-    } else if resource.gvr.group == "rbac.authorization.k8s.io" {
+        causes.extend(crd::object::schema_problems(object));
+    } else if resource.gvr.group == authorization::GROUP {
         core.authorizer.check_escalation(core, user, resource, object, None)?;
     }
     if let Some(custom) = resource.custom() {
-        custom.check_not_terminating(core, resource, object.name())?;
+        custom.check_not_terminating(resource, object.name())?;
     }
     Ok(Held::nothing())
 }
 
-fn prepare_namespace(object: &mut Object) {
-    let name = object.name().to_owned();
-    object.set_label("kubernetes.io/metadata.name", &name);
-    let finalizers = object.at("/spec/finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
-    if !finalizers.iter().any(|f| f == "kubernetes") {
-        let mut finalizers = finalizers;
-        finalizers.push("kubernetes".into());
-        object.set("/spec/finalizers", finalizers);
-    }
-    object.fields_mut().insert("status".into(), json!({"phase": "Active"}));
-}
-
-/// Before an update is validated.
-#[expect(clippy::too_many_arguments, reason = "one call site; each is a different thing")]
-pub(crate) async fn before_update(
+/// Before an update of the main resource is validated.
+pub(crate) fn before_update(
     core: &Arc<Core>,
     resource: &Resource,
     user: &Arc<User>,
-    subresource: &str,
     new: &mut Object,
     old: &Object,
-    dry_run: bool,
     causes: &mut Vec<Cause>,
 ) -> Result<Held, Status> {
-    if !subresource.is_empty() {
-        return Ok(Held::nothing());
-    }
-    if resource.is("", "namespaces") {
-        let name = new.name().to_owned();
-        new.set_label("kubernetes.io/metadata.name", &name);
-        if let Some(finalizers) = old.at("/spec/finalizers") {
-            new.set("/spec/finalizers", finalizers.clone());
-        }
-        match old.fields().get("status") {
-            Some(status) => new.fields_mut().insert("status".into(), status.clone()),
-            None => new.fields_mut().remove("status"),
-        };
-    } else if resource.is("", "services") {
-        return Ok(core.allocator.take(core, new, Some(old), dry_run, causes));
+    if resource.is("", "services") {
+        return Ok(core.allocator.take(core, new, Some(old), causes));
     } else if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
-        crd::object::prepare_update(new, old);
-        causes.extend(crd::object::problems(new, Some(old)));
-    } else if resource.gvr.group == "rbac.authorization.k8s.io" {
+        if new.at("/spec/versions") != old.at("/spec/versions") {
+            causes.extend(crd::object::schema_problems(new));
+        }
+    } else if resource.gvr.group == authorization::GROUP {
         core.authorizer.check_escalation(core, user, resource, new, Some(old))?;
     }
     Ok(Held::nothing())
@@ -129,35 +90,41 @@ pub(crate) fn after_delete(core: &Arc<Core>, resource: &Resource, object: &Objec
     }
 }
 
-/// `namespaces/finalize` changes nothing but `spec.finalizers`.
-pub(crate) fn keep_all_but_finalizers(new: &mut Object, old: &Object) {
-    let finalizers = new.at("/spec/finalizers").cloned();
-    let managed = new.at("/metadata/managedFields").cloned();
-    let version = new.resource_version().to_owned();
-    *new = old.clone();
-    match finalizers {
-        Some(finalizers) => new.set("/spec/finalizers", finalizers),
-        None => {
-            new.remove("/spec/finalizers");
+/// What a write through a subresource leaves as stored; false for one without rules of its own.
+pub(crate) fn prepare_subresource(
+    subresource: &str,
+    new: &mut Object,
+    old: &Object,
+    causes: &mut Vec<Cause>,
+) -> bool {
+    match subresource {
+        "finalize" => {
+            let sent = std::mem::take(new);
+            *new = namespace::finalize(old, &sent);
+            keep_sent(new, &sent);
         }
+        "approval" => {
+            let sent = new.clone();
+            certificates::prepare_approval(new, old);
+            keep_sent(new, &sent);
+        }
+        "resize" => pod::prepare_resize(new, old),
+        "ephemeralcontainers" => {
+            if let Err(found) = pod::update_ephemeral_containers(new, old) {
+                causes.extend(found);
+            }
+        }
+        _ => return false,
     }
-    if let Some(managed) = managed {
-        new.set("/metadata/managedFields", managed);
-    }
-    new.metadata_mut().insert("resourceVersion".into(), version.into());
+    true
 }
 
-/// `certificatesigningrequests/approval` changes only the conditions of the status.
-pub(crate) fn keep_all_but_approval(new: &mut Object, old: &Object) {
-    let conditions = new.at("/status/conditions").cloned();
-    let managed = new.at("/metadata/managedFields").cloned();
-    let version = new.resource_version().to_owned();
-    *new = old.clone();
-    if let Some(conditions) = conditions {
-        new.set("/status/conditions", conditions);
+/// The field owners and the version are those of the request.
+fn keep_sent(new: &mut Object, sent: &Object) {
+    for field in ["managedFields", "resourceVersion"] {
+        match sent.metadata().and_then(|m| m.get(field)) {
+            Some(value) => new.metadata_mut().insert(field.into(), value.clone()),
+            None => new.metadata_mut().remove(field),
+        };
     }
-    if let Some(managed) = managed {
-        new.set("/metadata/managedFields", managed);
-    }
-    new.metadata_mut().insert("resourceVersion".into(), version.into());
 }

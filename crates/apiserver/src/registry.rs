@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use machinery::GroupVersionKind;
 
 use crate::resource::Resource;
 
@@ -78,16 +77,6 @@ impl Registry {
     /// A resource by the names in its URL.
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
         self.by_name.get(group)?.get(version)?.get(plural)
-    }
-
-    /// A resource in any version, the preferred one first.
-    pub(crate) fn find_any(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.group(group)?.versions.iter().flat_map(|v| &v.resources).find(|r| r.gvr.resource == plural)
-    }
-
-    /// The resource that serves a kind.
-    pub(crate) fn find_kind(&self, gvk: &GroupVersionKind) -> Option<&Arc<Resource>> {
-        self.by_name.get(&gvk.group)?.get(&gvk.version)?.values().find(|r| r.kind == gvk.kind && r.stored)
     }
 
     pub(crate) fn group(&self, name: &str) -> Option<&Group> {

@@ -11,7 +11,6 @@ use crate::http::negotiate::Form;
 use crate::http::{Response, respond};
 use crate::resource::Resource;
 use crate::storage::cache::Entry;
-use crate::storage::codec;
 
 /// Answers one object in the form asked for. A dry run has no revision.
 pub(crate) fn object(cx: &Context, code: StatusCode, stored: &[u8], revision: Option<Revision>) -> Response {
@@ -213,9 +212,4 @@ pub(crate) fn partial_of_stored(stored: &[u8], revision: Revision, version: &str
     Some(json!({
         "kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": read.metadata,
     }))
-}
-
-/// Stored form of an object that is only held as a value.
-pub(crate) fn encoded(object: &Object) -> Bytes {
-    codec::encode(object).into()
 }

@@ -99,11 +99,6 @@ impl Resource {
         }
     }
 
-    /// Group, `r.g` for messages.
-    pub(crate) fn qualified(&self) -> String {
-        self.gvr.qualified()
-    }
-
     /// Group, version and kind.
     pub(crate) fn gvr_kind(&self) -> GroupVersionKind {
         GroupVersionKind::new(&self.gvr.group, &self.gvr.version, &self.kind)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use machinery::{GroupVersionKind, GroupVersionResource, Object, Status};
 
-pub use crate::auth::user::User;
+use crate::auth::user::User;
 use crate::core::{Core, Warnings};
 use crate::resource::Resource;
 

@@ -3,13 +3,13 @@
 pub use authorization::User;
 
 /// The group whose members may do everything.
-pub const MASTERS: &str = authorization::SUPERUSERS;
+pub(crate) const MASTERS: &str = authorization::SUPERUSERS;
 /// The group of everybody who proved an identity.
-pub const AUTHENTICATED: &str = "system:authenticated";
+pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 /// The group of everybody else.
-pub const UNAUTHENTICATED: &str = "system:unauthenticated";
+pub(crate) const UNAUTHENTICATED: &str = "system:unauthenticated";
 /// The name of everybody else.
-pub const ANONYMOUS: &str = "system:anonymous";
+pub(crate) const ANONYMOUS: &str = "system:anonymous";
 
 /// A user who proved an identity: in the groups given and in `system:authenticated`.
 pub fn authenticated(name: &str, groups: &[&str]) -> User {

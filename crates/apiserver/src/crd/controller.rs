@@ -147,9 +147,20 @@ fn name_conflict(
 fn resources(core: &Arc<Core>, definition: &Object) -> Vec<Arc<Resource>> {
     let versions = definition.at("/spec/versions").and_then(Value::as_array);
     let storage = storage_version(definition).unwrap_or_default();
+    let converts = definition.str_at("/spec/conversion/strategy") == Some("Webhook");
     let mut made = Vec::new();
     for version in versions.into_iter().flatten() {
         if version.get("served") != Some(&Value::Bool(true)) {
+            continue;
+        }
+        if converts && version.get("name").and_then(Value::as_str) != Some(storage.as_str()) {
+            // Serving it unconverted would hand out wrong objects.
+            let version = version.get("name").and_then(Value::as_str);
+            tracing::warn!(
+                definition = definition.name(),
+                version,
+                "a version that needs a webhook to convert is not served"
+            );
             continue;
         }
         match CustomVersion::read(definition, version) {

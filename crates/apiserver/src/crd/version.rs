@@ -7,7 +7,6 @@ use machinery::{Cause, Object, Status};
 use schema::{Schema, structural};
 use serde_json::Value;
 
-use crate::core::Core;
 use crate::resource::{Resource, TableColumn};
 
 /// Paths of the scale subresource.
@@ -30,8 +29,6 @@ struct Column {
 /// The rules of one version.
 #[derive(Debug)]
 pub(crate) struct CustomVersion {
-    /// Name of the definition.
-    pub(crate) definition: String,
     /// The definition is being deleted: no new objects.
     pub(crate) terminating: bool,
     /// What clients of a deprecated version are told.
@@ -95,7 +92,6 @@ impl CustomVersion {
             )
         });
         Ok(Self {
-            definition: definition.name().to_owned(),
             terminating: definition.is_deleting(),
             deprecation,
             scale,
@@ -139,12 +135,7 @@ impl CustomVersion {
     }
 
     /// Refuses new objects while the definition goes.
-    pub(crate) fn check_not_terminating(
-        &self,
-        _core: &Core,
-        resource: &Resource,
-        name: &str,
-    ) -> Result<(), Status> {
+    pub(crate) fn check_not_terminating(&self, resource: &Resource, name: &str) -> Result<(), Status> {
         if self.terminating {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Status::forbidden(&resource.gvr, name, why));

@@ -9,6 +9,7 @@ use store::{Expect, KeyValue, Revision};
 use super::write::{has_spec_finalizers, is_finished};
 use crate::admission::{Attributes, Operation};
 use crate::core::Context;
+use crate::crd::controller::FINALIZER;
 use crate::http::negotiate::{Form, content_type};
 use crate::http::query::dry_run;
 use crate::http::{Response, respond};
@@ -339,18 +340,12 @@ fn begin(cx: &Context, new: &mut Object, old: &Object, options: &DeleteOptions) 
     if cx.resource.is("", "namespaces") {
         new.set("/status/phase", "Terminating");
     }
+    if cx.resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
+        new.add_finalizer(FINALIZER);
+    }
 }
 
 /// Only pods are deleted gracefully, and only when some node has to stop them.
 fn grace_seconds(cx: &Context, pod: &Object, options: &DeleteOptions) -> i64 {
-    if !cx.resource.is("", "pods") {
-        return 0;
-    }
-    let finished = matches!(pod.str_at("/status/phase"), Some("Succeeded" | "Failed"));
-    if finished || pod.str_at("/spec/nodeName").unwrap_or_default().is_empty() {
-        return 0;
-    }
-    let own = pod.i64_at("/spec/terminationGracePeriodSeconds").unwrap_or(30);
-    let seconds = options.grace_seconds.unwrap_or(own);
-    if seconds < 0 { 1 } else { seconds }
+    if cx.resource.is("", "pods") { kinds::pod::deletion_grace_secs(pod, options.grace_seconds) } else { 0 }
 }

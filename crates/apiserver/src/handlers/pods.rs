@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use machinery::selector::LabelSelector;
+use kinds::pod;
+use kinds::policy::{Eviction, decide_eviction, take_disruption};
 use machinery::{Cause, Object, Reason, Status};
-use serde_json::{Value, json};
+use serde_json::json;
 use store::Expect;
 
 use super::delete::{self, DeleteOptions};
@@ -14,6 +15,9 @@ use crate::http::negotiate::content_type;
 use crate::http::query::WriteOptions;
 use crate::http::{Response, respond};
 use crate::storage::{self, codec};
+
+/// How often a write is tried again when the object changes meanwhile.
+const ATTEMPTS_MAX: usize = 8;
 
 fn success(code: StatusCode) -> Response {
     let status = json!({
@@ -27,67 +31,33 @@ fn read(cx: &Context, body: &Bytes, kind: &str) -> Result<Object, Status> {
     Object::from_value(parsed.value).map_err(|e| Status::bad_request(e.to_string()))
 }
 
-/// `pods/binding`: assigns the pod to a node, once.
+/// `pods/binding`: assigns the pod to a node, once. The node's name is no change that a pod update
+/// allows, and the condition is status, so that this write goes to the store by itself.
 pub(crate) async fn bind(cx: &Context, body: &Bytes) -> Result<Response, Status> {
     let options = WriteOptions::parse(&cx.query, "CreateOptions", cx.user_agent(), false)?;
     let binding = read(cx, body, "Binding")?;
     if binding.name() != cx.target.name {
         return Err(Status::bad_request("name in URL does not match name in Binding object"));
     }
-    let node = binding.str_at("/target/name").unwrap_or_default().to_owned();
-    if node.is_empty() {
+    if binding.str_at("/target/name").unwrap_or_default().is_empty() {
         let cause = Cause::required("target.name", "");
         return Err(Status::invalid("", "Binding", &cx.target.name, vec![cause]));
     }
-    let now = cx.core.now_text();
-    let assign = |old: &Object| {
-        let current = old.str_at("/spec/nodeName").unwrap_or_default();
-        if !current.is_empty() {
-            let why = format!("pod {} is already assigned to node {current:?}", cx.target.name);
+    for _ in 0..ATTEMPTS_MAX {
+        let (old, kv) = super::load(cx).await?;
+        let mut new = old.clone();
+        pod::bind(&mut new, &binding, &cx.core.now_text()).map_err(|why| {
             let mut status = Status::conflict(&cx.resource.gvr, &cx.target.name, &why);
             status.message =
                 format!("Operation cannot be fulfilled on pods/binding {:?}: {why}", cx.target.name);
-            return Err(status);
-        }
-        if old.is_deleting() {
-            let why = format!("pod {} is being deleted, cannot be assigned to a host", cx.target.name);
-            return Err(Status::conflict(&cx.resource.gvr, &cx.target.name, &why));
-        }
-        let mut new = old.clone();
-        new.metadata_mut().remove("resourceVersion");
-        new.set("/spec/nodeName", node.as_str());
-        binding.annotations().for_each(|(k, v)| new.set_annotation(k, v));
-        binding.labels().for_each(|(k, v)| new.set_label(k, v));
-        Ok(new)
-    };
-    bind_in_store(cx, &options, &assign, &now).await?;
-    Ok(success(StatusCode::CREATED))
-}
-
-/// Writes a binding. The node's name is no change a pod update allows, and the condition is status, so
-/// that this write goes to the store by itself.
-async fn bind_in_store(
-    cx: &Context,
-    options: &WriteOptions,
-    assign: &(dyn Fn(&Object) -> Result<Object, Status> + Sync),
-    now: &str,
-) -> Result<(), Status> {
-    for _ in 0..8 {
-        let (old, kv) = super::load(cx).await?;
-        let mut new = assign(&old)?;
-        let mut conditions: Vec<Value> =
-            old.at("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-        conditions.retain(|c| c["type"] != "PodScheduled");
-        conditions.push(json!({
-            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now,
-        }));
-        new.set("/status/conditions", conditions);
+            status
+        })?;
         cx.resource.next_generation(&mut new, &old);
         if options.dry_run {
-            return Ok(());
+            return Ok(success(StatusCode::CREATED));
         }
         match cx.core.store.put(&kv.key, codec::encode(&new).into(), Expect::Revision(kv.revision)).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(success(StatusCode::CREATED)),
             Err(store::Error::Unexpected { .. }) => {}
             Err(error) => return Err(storage::failure(error)),
         }
@@ -110,96 +80,51 @@ pub(crate) async fn evict(cx: &Context, body: &Bytes) -> Result<Response, Status
     }
     delete_options.dry_run |= options.dry_run;
     let (pod, _) = super::load(cx).await?;
-    if !matches!(pod.str_at("/status/phase"), Some("Succeeded" | "Failed" | "Pending")) && !pod.is_deleting()
-    {
-        check_budgets(cx, &pod, delete_options.dry_run).await?;
-    }
+    ask_budgets(cx, &pod, delete_options.dry_run).await?;
     delete::object(cx, &cx.target.name, &delete_options).await?;
     Ok(success(StatusCode::CREATED))
 }
 
-fn is_ready(pod: &Object) -> bool {
-    pod.at("/status/conditions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .any(|c| c["type"] == "Ready" && c["status"] == "True")
-}
-
-async fn check_budgets(cx: &Context, pod: &Object, dry_run: bool) -> Result<(), Status> {
-    for _ in 0..8 {
+async fn ask_budgets(cx: &Context, pod: &Object, dry_run: bool) -> Result<(), Status> {
+    let cache = cx.core.cache("policy", "poddisruptionbudgets");
+    let prefix = format!("{}{}/", cache.prefix, pod.namespace());
+    for _ in 0..ATTEMPTS_MAX {
         cx.core.hub.consistent(&*cx.core.store).await?;
-        let cache = cx.core.cache("policy", "poddisruptionbudgets");
-        let (entries, _) = cache.list(&format!("{}{}/", cache.prefix, pod.namespace()), None);
-        let mut matching = Vec::new();
-        for entry in entries {
-            let budget = codec::decode(&entry.bytes, entry.revision)?;
-            let selector = budget.at("/spec/selector").map(LabelSelector::from_object);
-            if matches!(selector, Some(Ok(selector)) if selector.matches_object(pod)) {
-                matching.push((entry, budget));
-            }
-        }
-        let (entry, mut budget) = match matching.len() {
-            0 => return Ok(()),
-            1 => matching.remove(0),
-            _ => {
+        let (entries, _) = cache.list(&prefix, None);
+        let mut budgets =
+            entries.iter().map(|e| codec::decode(&e.bytes, e.revision)).collect::<Result<Vec<_>, _>>()?;
+        let taken = match decide_eviction(pod, &budgets) {
+            Eviction::Delete => return Ok(()),
+            Eviction::Refuse(_, why) => return Err(blocked(&why)),
+            Eviction::Ambiguous => {
                 return Err(Status::internal(
                     "this pod has more than one PodDisruptionBudget, which the eviction subresource does not support",
                 ));
             }
+            Eviction::Take(_) if dry_run => return Ok(()),
+            Eviction::Take(at) => at,
         };
-        let always = budget.str_at("/spec/unhealthyPodEvictionPolicy") == Some("AlwaysAllow");
-        if always && !is_ready(pod) {
-            return Ok(());
-        }
-        take_disruption(cx, pod, &mut budget)?;
-        if dry_run {
-            return Ok(());
-        }
-        let bytes = codec::encode(&budget).into();
+        let budget = &mut budgets[taken];
+        take_disruption(budget, pod.name(), &cx.core.now_text());
+        let entry = &entries[taken];
+        let bytes = codec::encode(budget).into();
         match cx.core.store.put(&entry.key, bytes, Expect::Revision(entry.revision)).await {
             Ok(_) => return Ok(()),
             Err(store::Error::Unexpected { .. }) => {}
             Err(error) => return Err(storage::failure(error)),
         }
     }
-    Err(blocked("", "the disruption budget keeps changing"))
+    Err(blocked("the disruption budget keeps changing"))
 }
 
-fn blocked(budget: &str, why: &str) -> Status {
+fn blocked(why: &str) -> Status {
     let mut status = Status::new(
         Reason::TooManyRequests,
         "Cannot evict pod as it would violate the pod's disruption budget.",
     );
-    let message =
-        if budget.is_empty() { why.to_owned() } else { format!("The disruption budget {budget} {why}") };
-    status.details.get_or_insert_default().causes.push(Cause {
-        reason: "DisruptionBudget".into(),
-        message,
-        field: String::new(),
-    });
+    let cause = Cause { reason: "DisruptionBudget".into(), message: why.to_owned(), field: String::new() };
+    status.details.get_or_insert_default().causes.push(cause);
     status
-}
-
-fn take_disruption(cx: &Context, pod: &Object, budget: &mut Object) -> Result<(), Status> {
-    let observed = budget.i64_at("/status/observedGeneration").unwrap_or(0);
-    if observed < budget.generation() {
-        let why = "is still being processed by the server.";
-        return Err(blocked(budget.name(), why));
-    }
-    let allowed = budget.i64_at("/status/disruptionsAllowed").unwrap_or(0);
-    if allowed <= 0 {
-        let healthy = budget.i64_at("/status/currentHealthy").unwrap_or(0);
-        let desired = budget.i64_at("/status/desiredHealthy").unwrap_or(0);
-        let why = format!("needs {desired} healthy pods and has {healthy} currently");
-        return Err(blocked(budget.name(), &why));
-    }
-    budget.set("/status/disruptionsAllowed", allowed - 1);
-    let mut disrupted =
-        budget.at("/status/disruptedPods").and_then(Value::as_object).cloned().unwrap_or_default();
-    disrupted.insert(pod.name().to_owned(), cx.core.now_text().into());
-    budget.set("/status/disruptedPods", disrupted);
-    Ok(())
 }
 
 /// `pods/log`: nothing for a pod that no node runs.
@@ -219,10 +144,9 @@ pub(crate) async fn connect(cx: &Context) -> Result<Response, Status> {
     if cx.resource.is("", "pods") && object.str_at("/spec/nodeName").unwrap_or_default().is_empty() {
         return Err(Status::bad_request(format!("pod {} does not have a host assigned", object.name())));
     }
-    let mut status = Status::new(
-        Reason::ServiceUnavailable,
-        format!("{} {:?} cannot be reached from this server", cx.resource.gvr.resource, object.name()),
-    );
+    let message =
+        format!("{} {:?} cannot be reached from this server", cx.resource.gvr.resource, object.name());
+    let mut status = Status::new(Reason::ServiceUnavailable, message);
     status.details = Some(Box::default());
     Err(status)
 }

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use machinery::selector::LabelSelector;
-use machinery::{Cause, Object, Status};
+use machinery::{Object, Status};
 use schema::decode::Parsed;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::patch;
 use super::write::{Change, Write, Written};
@@ -56,41 +55,12 @@ fn scale_of(cx: &Context, object: &Object) -> Result<Object, Status> {
         }
         None => 0,
     };
-    let mut spec = json!({});
-    if replicas != 0 {
-        spec["replicas"] = replicas.into();
+    if cx.resource.custom().is_none() {
+        return Ok(kinds::scale::of_workload(object));
     }
-    let mut status = json!({"replicas": object.i64_at(&paths.status).unwrap_or(0)});
-    let selector = match &paths.selector {
-        Some(path) => object.str_at(path).map(str::to_owned),
-        None if cx.resource.custom().is_some() => None,
-        None => selector_text(object),
-    };
-    if let Some(selector) = selector.filter(|s| !s.is_empty()) {
-        status["selector"] = selector.into();
-    }
-    let mut metadata = json!({});
-    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
-        if let Some(value) = object.metadata().and_then(|m| m.get(field)) {
-            metadata[field] = value.clone();
-        }
-    }
-    let value = json!({
-        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status,
-    });
-    Object::from_value(value).map_err(|e| Status::internal(e.to_string()))
-}
-
-fn selector_text(object: &Object) -> Option<String> {
-    let selector = object.at("/spec/selector")?;
-    if selector.get("matchLabels").is_none() && selector.get("matchExpressions").is_none() {
-        // Replication controllers have a plain map.
-        let pairs = selector.as_object()?;
-        let pairs: Vec<String> =
-            pairs.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
-        return Some(pairs.join(","));
-    }
-    LabelSelector::from_object(selector).ok().map(|s| s.to_string())
+    let selector = paths.selector.as_deref().and_then(|path| object.str_at(path)).unwrap_or_default();
+    let current = object.i64_at(&paths.status).unwrap_or(0);
+    Ok(kinds::scale::build(object, replicas, current, selector))
 }
 
 /// GET of a scale.
@@ -147,11 +117,10 @@ struct ScaleChange<'a, F> {
 impl<F: Fn(&Object) -> Result<Object, Status> + Send + Sync> Change for ScaleChange<'_, F> {
     fn apply(&self, old: &Object) -> Result<Object, Status> {
         let scale = (self.wanted)(&scale_of(self.cx, old)?)?;
-        let replicas = scale.i64_at("/spec/replicas").unwrap_or(0);
-        if replicas < 0 {
-            let problem = "must be greater than or equal to 0";
-            let cause = Cause::invalid("spec.replicas", &replicas.into(), problem);
-            return Err(Status::invalid("autoscaling", "Scale", &self.cx.target.name, vec![cause]));
+        let replicas = kinds::scale::replicas(&scale);
+        let causes = kinds::scale::validate(&scale);
+        if !causes.is_empty() {
+            return Err(Status::invalid("autoscaling", "Scale", &self.cx.target.name, causes));
         }
         let mut new = old.clone();
         new.set(&paths(self.cx).spec, replicas);
@@ -171,7 +140,5 @@ where
     let Written { bytes, revision, .. } = Write::of(cx, options).update(&change).await?;
     let object = cx.resource.read(&bytes, revision.unwrap_or_default())?;
     let scale = scale_of(cx, &object)?;
-    let mut response = respond::json(StatusCode::OK, scale.value());
-    response.headers_mut().remove(http::header::ETAG);
-    Ok(response)
+    Ok(respond::json(StatusCode::OK, scale.value()))
 }

@@ -21,7 +21,6 @@ use crate::render::{self, Include};
 use crate::resource::Resource;
 use crate::selection::Selection;
 use crate::storage::cache::{Change, Entry};
-use crate::storage::codec;
 
 /// How often a quiet watch that asked for bookmarks gets one.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -65,6 +64,7 @@ pub(crate) async fn handle(cx: &Context) -> Result<Response, Status> {
     } else if asked.is_none() || asked == Some(0) {
         after = cx.core.hub.consistent(&*cx.core.store).await?;
     }
+    cx.core.metrics.watches().inc();
     let watcher = Watcher {
         core: Arc::clone(&cx.core),
         resource: Arc::clone(&cx.resource),
@@ -125,6 +125,12 @@ struct Watcher {
     next_bookmark: Instant,
     deadline: Instant,
     ended: bool,
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.core.metrics.watches().dec();
+    }
 }
 
 impl Watcher {
@@ -267,9 +273,4 @@ impl Watcher {
         out.extend_from_slice(line.to_string().as_bytes());
         out.push(b'\n');
     }
-}
-
-/// The sent form of a deleted object: its last state at the revision of the deletion.
-pub(crate) fn deleted(stored: &[u8], revision: Revision) -> Bytes {
-    codec::send(stored, revision)
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use store::{Expect, KeyValue, Revision};
 
 use crate::admission::{Attributes, Operation};
+use crate::allocate::Held;
 use crate::auth::user::User;
 use crate::core::{Context, Core, Warnings};
 use crate::http::query::WriteOptions;
@@ -153,15 +154,7 @@ impl<'a> Write<'a> {
             self.resource.name_rule(),
         );
         causes.extend(self.resource.validate_create(object));
-        let mut held = hooks::before_create(
-            self.core,
-            self.resource,
-            self.user,
-            object,
-            self.options.dry_run,
-            &mut causes,
-        )
-        .await?;
+        let mut held = hooks::before_create(self.core, self.resource, self.user, object, &mut causes)?;
         if !causes.is_empty() {
             return Err(self.resource.invalid(object.name(), causes));
         }
@@ -226,7 +219,7 @@ impl<'a> Write<'a> {
         meta::settle_name(self.name, &mut new)?;
         new.fields_mut().insert("kind".into(), self.resource.kind.as_str().into());
         self.resource.default(&mut new);
-        self.prepare(&mut new, old);
+        self.prepare(&mut new, old, &mut Vec::new());
         if !tracked {
             let tracker = fields::Tracker::new(self.resource, self.subresource, self.options);
             tracker.track_change(&mut new, old, self.core);
@@ -236,25 +229,19 @@ impl<'a> Write<'a> {
             .admission
             .mutate(&attributes, &mut new, Some(old), self.warnings, self.core, self.resource)
             .await?;
-        self.prepare(&mut new, old);
+        let mut causes = machinery::meta::validate_object_meta_update(&new, old);
+        self.prepare(&mut new, old, &mut causes);
         if self.subresource.is_empty() || self.subresource == "scale" {
             self.resource.next_generation(&mut new, old);
         } else {
             keep_generation(&mut new, old);
         }
-        let mut causes = machinery::meta::validate_object_meta_update(&new, old);
         causes.extend(self.validate(&new, old));
-        let mut held = hooks::before_update(
-            self.core,
-            self.resource,
-            self.user,
-            self.subresource,
-            &mut new,
-            old,
-            self.options.dry_run,
-            &mut causes,
-        )
-        .await?;
+        let mut held = if self.subresource.is_empty() {
+            hooks::before_update(self.core, self.resource, self.user, &mut new, old, &mut causes)?
+        } else {
+            Held::nothing()
+        };
         if !causes.is_empty() {
             return Err(self.resource.invalid(self.name, causes));
         }
@@ -300,13 +287,10 @@ impl<'a> Write<'a> {
         }
     }
 
-    fn prepare(&self, new: &mut Object, old: &Object) {
+    fn prepare(&self, new: &mut Object, old: &Object, causes: &mut Vec<Cause>) {
         match self.subresource {
-            "" | "scale" | "ephemeralcontainers" | "resize" | "binding" => {
-                self.resource.prepare_update(new, old)
-            }
-            "finalize" => hooks::keep_all_but_finalizers(new, old),
-            "approval" => hooks::keep_all_but_approval(new, old),
+            "" | "scale" => self.resource.prepare_update(new, old),
+            other if hooks::prepare_subresource(other, new, old, causes) => {}
             _ => self.resource.prepare_status_update(new, old),
         }
         meta::carry_over(new, old);

@@ -190,11 +190,6 @@ impl Cache {
         (entries, state.last)
     }
 
-    /// How many objects there are.
-    pub(crate) fn len(&self) -> usize {
-        self.state().entries.len()
-    }
-
     /// Changes after `revision`, at most `max`; the oldest revision resumable when they are gone.
     pub(crate) fn changes(&self, revision: Revision, max: usize) -> Result<Vec<Change>, Revision> {
         let state = self.state();

@@ -7,7 +7,6 @@
 
 use std::io::Write as _;
 
-use bytes::Bytes;
 use machinery::{Object, Status};
 use serde_json::Value;
 use store::Revision;
@@ -69,13 +68,6 @@ pub(crate) fn send_into(out: &mut Vec<u8>, stored: &[u8], revision: Revision) {
     out.extend_from_slice(&stored[at..]);
 }
 
-/// The sent form of a stored object.
-pub(crate) fn send(stored: &[u8], revision: Revision) -> Bytes {
-    let mut out = Vec::new();
-    send_into(&mut out, stored, revision);
-    out.into()
-}
-
 /// Reads a stored object and gives it its resource version.
 pub(crate) fn decode(stored: &[u8], revision: Revision) -> Result<Object, Status> {
     let mut object: Object = serde_json::from_slice(stored)
@@ -100,7 +92,9 @@ mod tests {
         let text = String::from_utf8(stored.clone()).unwrap();
         assert!(text.starts_with(&head("v1", "ConfigMap")), "{text}");
         assert!(!text.contains("resourceVersion"), "{text}");
-        let sent: Value = serde_json::from_slice(&send(&stored, 9)).unwrap();
+        let mut sent = Vec::new();
+        send_into(&mut sent, &stored, 9);
+        let sent: Value = serde_json::from_slice(&sent).unwrap();
         assert_eq!(sent["metadata"], json!({"name": "a", "resourceVersion": "9"}));
         assert_eq!(sent["data"], object.value()["data"]);
         assert_eq!(decode(&stored, 9).unwrap().value(), &sent);
