@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use machinery::GroupVersionKind;
+use machinery::{GroupVersionKind, Object};
+use serde_json::{Value, json};
 
 use crate::*;
 
@@ -77,4 +78,90 @@ fn a_refusal_reads_like_a_webhooks() {
     let status = Denial::forbidden("no").to_status("work.karmada.io");
     assert_eq!(status.code, 403);
     assert_eq!(status.message, r#"admission webhook "work.karmada.io" denied the request: no"#);
+}
+
+/// Every way down into a value.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, child) in map {
+                let path = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+                found.push(path.clone());
+                pointers(child, &path, found);
+            }
+        }
+        Value::Array(items) => {
+            for (i, child) in items.iter().enumerate() {
+                let path = format!("{at}/{i}");
+                found.push(path.clone());
+                pointers(child, &path, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn nothing_a_user_can_write_makes_a_rule_panic() {
+    // Each node of one object with a bit of everything is replaced by each odd value, as every kind.
+    let spec = json!({
+        "resourceSelectors": [{ "apiVersion": "v1", "kind": "Pod", "labelSelector": { "matchLabels": {} } }],
+        "placement": {
+            "clusterAffinities": [{ "affinityName": "a", "overflowAffinities": [{ "affinityName": "b" }] }],
+            "spreadConstraints": [{ "minGroups": 1 }], "replicaScheduling": {}, "clusterTolerations": [{}],
+        },
+        "failover": { "application": { "statePreservation": { "rules": [{}] } } },
+        "overrideRules": [{ "targetCluster": { "fieldSelector": { "matchExpressions": [{}] } },
+            "overriders": { "fieldOverrider": [{ "json": [{}] }] } }],
+        "taints": [{ "key": "a", "effect": "NoExecute" }], "syncMode": "Push", "zone": "a",
+        "resourceModels": [{ "grade": 0, "ranges": [{ "name": "cpu", "min": "0", "max": "1" }] }],
+        "overall": { "cpu": "1" }, "staticAssignments": [{ "hard": { "cpu": "1" } }],
+        "resource": {}, "components": [{}], "clusters": [{}], "workload": { "manifests": [{ "kind": "Job" }] },
+        "target": {}, "customizations": { "retention": { "luaScript": "" } },
+        "types": [], "ports": [{}], "rules": [{ "schedule": "* * * * *" }], "metrics": [{ "type": "Pods" }],
+        "behavior": { "scaleUp": { "policies": [{}] } }, "scaleTargetRef": {},
+    });
+    let odd = [
+        json!(null),
+        json!(""),
+        json!("é x/~"),
+        json!(-1),
+        json!(1e300),
+        json!(true),
+        json!([]),
+        json!([null]),
+        json!({}),
+    ];
+    let options = Options {
+        allow_no_execute_taint_policy: false,
+        customized_cluster_resource_modeling: true,
+        multiple_pod_templates_scheduling: true,
+        federated_quota_enforcement: true,
+    };
+    let world = World::empty(&options);
+    for kind in WEBHOOKS.iter().filter_map(|w| w.kind) {
+        let mut base = Object::new(&kind.api_version(), kind.kind, "default", "x");
+        base.set("/spec", spec.clone());
+        base.set(
+            "/webhooks",
+            json!([{ "rules": [{ "operations": ["*"] }], "clientConfig": { "url": "https://a" } }]),
+        );
+        let mut paths = Vec::new();
+        pointers(base.value(), "", &mut paths);
+        for path in paths.iter().filter(|p| *p != "/kind" && *p != "/apiVersion") {
+            for value in &odd {
+                let mut object = base.clone();
+                *object.value_mut().pointer_mut(path).unwrap() = value.clone();
+                let mut source =
+                    Source { options: &options, now: jiff::Timestamp::UNIX_EPOCH, ids: &mut || "id".into() };
+                for operation in [Operation::Create, Operation::Update] {
+                    let mut changed = object.clone();
+                    let old = (operation == Operation::Update).then_some(&base);
+                    // Taken or refused: either will do.
+                    let _ = mutate(&kind.gvk(), operation, "default", &mut changed, old, &mut source);
+                    let _ = validate(&kind.gvk(), operation, &changed, old, &world);
+                }
+            }
+        }
+    }
 }
