@@ -161,6 +161,17 @@ impl Client {
         self.json(&|| format!("get {path}"), request(Method::GET, path, None, Bytes::new())?).await
     }
 
+    /// GETs a collection or an object as a `meta.k8s.io/v1` Table, with the server's columns; a server
+    /// that has none answers with the plain object or list.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or answers with a failure.
+    pub async fn get_table(&self, path: &str) -> Result<Value, Error> {
+        let mut request = request(Method::GET, path, None, Bytes::new())?;
+        request.headers_mut().insert(http::header::ACCEPT, http::HeaderValue::from_static(TABLE));
+        self.json(&|| format!("get {path}"), request).await
+    }
+
     /// GETs any path and returns the HTTP code and the body's text, whatever the code.
     ///
     /// # Errors
@@ -187,6 +198,9 @@ impl Client {
         Ok(version.get("gitVersion").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 }
+
+/// What kubectl asks for when it prints a table.
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 /// A request with an optional content type for its body.
 pub(crate) fn request(
