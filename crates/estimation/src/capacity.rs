@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use api::cluster::Cluster;
 use machinery::quantity::Quantity;
 
+use crate::Modeling;
 use crate::request::{Amount, Component, Request};
-use crate::{Modeling, simulation};
+use crate::simulation::Nodes;
 
 /// What a cluster has left, ready to be compared with requests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,7 +17,7 @@ pub struct Capacity {
     /// in the telling: both fit nothing.
     free: Vec<(String, Amount)>,
     /// Nothing when the cluster has no usable models.
-    nodes: Option<Vec<simulation::Nodes>>,
+    nodes: Option<Nodes>,
 }
 
 impl Capacity {
@@ -36,20 +37,14 @@ impl Capacity {
             })
             .collect();
         let pods = find(&free, "pods").map_or(0, |pods| pods.0.max(0));
-        Self {
-            pods,
-            free,
-            nodes: simulation::nodes(&cluster.spec.resource_models, &summary.allocatable_modelings),
-        }
+        Self { pods, free, nodes: Nodes::new(&cluster.spec.resource_models, &summary.allocatable_modelings) }
     }
 
     /// How many more replicas fit. Without a request only pod slots count.
     pub fn max_replicas(&self, request: Option<&Request>, modeling: Modeling) -> i64 {
         let Some(request) = request.filter(|_| self.pods > 0) else { return self.pods };
         match &self.nodes {
-            Some(nodes) if modeling == Modeling::Used => {
-                self.pods.min(simulation::max_replicas(nodes, request))
-            }
+            Some(nodes) if modeling == Modeling::Used => self.pods.min(nodes.max_replicas(request)),
             _ => self.within_totals(request, self.pods),
         }
     }
@@ -62,7 +57,7 @@ impl Capacity {
         }
         let bound = self.within_totals(&Request::of_set(components), self.pods / pods_per_set);
         match &self.nodes {
-            Some(nodes) if modeling == Modeling::Used => simulation::max_sets(nodes, components, bound),
+            Some(nodes) if modeling == Modeling::Used => nodes.max_sets(components, bound),
             _ => bound,
         }
     }
@@ -80,7 +75,7 @@ impl Capacity {
             }
         }
         if let Some(nodes) = &mut left.nodes {
-            simulation::place(nodes, promised);
+            nodes.place(promised);
         }
         left
     }

@@ -14,7 +14,7 @@ use crate::affinity::Scope;
 use crate::divide::{self, Candidate, Job, Share, Strategy};
 use crate::error::Error;
 use crate::filter::{Plugin, Refusal, taint_text, untolerated};
-use crate::input::{Input, Member, Step};
+use crate::input::{Input, Member, ServedKind, Step};
 use crate::select::{self, Limits, Spread, Wanted};
 use crate::trace::{self, Attempt, Considered, Division, Trace};
 use crate::webster::{Party, Ties};
@@ -138,9 +138,11 @@ impl Run<'_> {
     }
 
     fn filter(&mut self, assigned: &[Option<i64>]) -> Result<Vec<u32>, Error> {
+        let resource = &self.input.spec.resource;
+        let kind = ServedKind::new(&resource.api_version, &resource.kind);
         let mut feasible = Vec::with_capacity(assigned.len());
         for ((rank, member), assigned) in (0..).zip(self.input.snapshot.members()).zip(assigned) {
-            match self.refuse(member, assigned.is_some()) {
+            match self.refuse(member, &kind, assigned.is_some()) {
                 Some(refusal) => self.told.refused.push((Arc::clone(member.name()), refusal)),
                 None => feasible.push(rank),
             }
@@ -155,16 +157,13 @@ impl Run<'_> {
         Err(Error::Fit { clusters: assigned.len(), reasons })
     }
 
-    fn refuse(&self, member: &Member, is_target: bool) -> Option<Refusal> {
+    fn refuse(&self, member: &Member, kind: &ServedKind, is_target: bool) -> Option<Refusal> {
         let (spec, cluster) = (self.input.spec, member.cluster());
         if cluster.metadata.is_deleting() {
             return Some(Refusal::Deleting);
         }
         let has = |plugin| self.input.features.plugins.has(plugin);
-        if has(Plugin::ApiEnablement)
-            && !is_target
-            && !member.serves(&spec.resource.api_version, &spec.resource.kind)
-        {
+        if has(Plugin::ApiEnablement) && !is_target && !member.serves_kind(kind) {
             return Some(Refusal::NoApi);
         }
         if has(Plugin::TaintToleration)
