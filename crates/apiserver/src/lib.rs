@@ -33,6 +33,7 @@ mod crd;
 mod decode;
 mod discovery;
 mod documents;
+mod expire;
 mod fields;
 mod handlers;
 mod hooks;

@@ -160,15 +160,15 @@ impl Resource {
     pub(crate) fn read(&self, stored: &[u8], revision: Revision) -> Result<Object, Status> {
         let mut object = codec::decode(stored, revision)?;
         if !stored.starts_with(self.head.as_bytes()) {
-            self.from_storage(&mut object);
+            self.convert_stored(&mut object);
         }
         Ok(object)
     }
 
-    fn from_storage(&self, object: &mut Object) {
+    fn convert_stored(&self, object: &mut Object) {
         match &self.nature {
             Nature::Builtin(kind) => (kind.rules.from_storage)(object),
-            Nature::Custom(custom) => custom.from_storage(object),
+            Nature::Custom(custom) => custom.convert_stored(object),
         }
         object.fields_mut().insert("apiVersion".into(), self.api_version.as_str().into());
         object.fields_mut().insert("kind".into(), self.kind.as_str().into());
@@ -317,7 +317,7 @@ impl Resource {
         let keeps_status = self.has_status();
         let same_content = || {
             let counts = |name: &str| {
-                !matches!(name, "metadata" | "apiVersion" | "kind") && !(name == "status" && keeps_status)
+                !matches!(name, "metadata" | "apiVersion" | "kind") && (name != "status" || !keeps_status)
             };
             new.fields().keys().chain(old.fields().keys()).all(|name| !counts(name) || same(name))
         };

@@ -28,7 +28,7 @@ use crate::resource::Resource;
 use crate::serve::{Handle, Service, Who};
 use crate::storage::hub::Hub;
 use crate::storage::{codec, prefix};
-use crate::{Deps, Error, Options, bootstrap};
+use crate::{Deps, Error, Options, bootstrap, expire};
 
 /// How long open requests may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -163,6 +163,7 @@ async fn start(core: &Arc<Core>) -> Result<(), Error> {
     core.hub.consistent(&*core.store).await.map_err(|status| Error::Options(status.message))?;
     definitions::sync(core, &served).await;
     runtime::spawn("custom-resources", definitions::run(Arc::clone(core), served));
+    runtime::spawn("event-expiry", expire::run(Arc::clone(core)));
     core.ready.store(true, Ordering::Relaxed);
     Ok(())
 }

@@ -1,4 +1,5 @@
 //! Who may do what, and how the server knows who asks.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod support;
 

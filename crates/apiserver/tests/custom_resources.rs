@@ -1,4 +1,5 @@
 //! Custom resources: from their definition to their end.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod support;
 

@@ -122,7 +122,7 @@ impl CustomVersion {
     }
 
     /// Makes an object stored as another version one of this version.
-    pub(crate) fn from_storage(&self, object: &mut Object) {
+    pub(crate) fn convert_stored(&self, object: &mut Object) {
         self.prune_and_default(object);
     }
 

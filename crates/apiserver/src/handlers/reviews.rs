@@ -78,13 +78,10 @@ fn check_namespace(cx: &Context, review: &Object) -> Result<(), Status> {
 fn access(cx: &Context, review: &mut Object, user: &Arc<User>) -> Result<(), Status> {
     let resource = review.at("/spec/resourceAttributes").filter(|v| v.is_object()).cloned();
     let path = review.at("/spec/nonResourceAttributes").filter(|v| v.is_object()).cloned();
-    let attributes = match (&resource, &path) {
-        (Some(attributes), None) | (None, Some(attributes)) => attributes,
-        _ => {
-            let problem = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            let cause = Cause::invalid("spec.resourceAttributes", &Value::Null, problem);
-            return Err(cx.resource.invalid("", vec![cause]));
-        }
+    let ((Some(attributes), None) | (None, Some(attributes))) = (&resource, &path) else {
+        let problem = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        let cause = Cause::invalid("spec.resourceAttributes", &Value::Null, problem);
+        return Err(cx.resource.invalid("", vec![cause]));
     };
     if cx.resource.gvr.resource != "selfsubjectaccessreviews"
         && user.name.is_empty()

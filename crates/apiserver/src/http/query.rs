@@ -59,7 +59,8 @@ impl Query {
 
 /// Decodes `%xx` (and `+` in queries).
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
-    if !text.contains('%') && !(plus_is_space && text.contains('+')) {
+    let is_plain = !text.contains('%') && (!plus_is_space || !text.contains('+'));
+    if is_plain {
         return text.to_owned();
     }
     let bytes = text.as_bytes();

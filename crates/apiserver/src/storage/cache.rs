@@ -128,6 +128,19 @@ impl Cache {
         state.entries.insert(Arc::clone(&entry.key), entry);
     }
 
+    /// Takes the whole content at a revision, after changes were missed.
+    pub(crate) fn replace(&self, items: Vec<store::KeyValue>, revision: Revision) {
+        let mut state = self.state();
+        state.entries =
+            items.into_iter().map(|item| (Arc::clone(&item.key), Arc::new(Entry::new(item)))).collect();
+        state.history.clear();
+        state.history_bytes = 0;
+        state.floor = revision;
+        state.last = revision;
+        drop(state);
+        self.changed.send_replace(revision);
+    }
+
     /// Takes a change from the store.
     pub(crate) fn apply(&self, event: store::Event) {
         let revision = event.revision();

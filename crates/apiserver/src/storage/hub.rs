@@ -61,11 +61,36 @@ impl Hub {
                 Ok(batch) => self.apply(batch, events.progress()),
                 Err(store::Error::Closed) => return,
                 Err(error) => {
-                    tracing::error!(%error, "the watch on the store ended");
-                    return;
+                    tracing::warn!(%error, "the watch on the store ended; reading everything again");
+                    match self.reload(store).await {
+                        Ok(again) => events = again,
+                        Err(error) => {
+                            tracing::error!(%error, "cannot watch the store");
+                            return;
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// Reads everything again after changes were missed. Watches before that get a 410.
+    async fn reload(&self, store: &dyn Store) -> Result<Box<dyn store::Watch>, store::Error> {
+        let page = store.list(ROOT, None, 0, None).await?;
+        let mut by_prefix: BTreeMap<String, Vec<store::KeyValue>> = BTreeMap::new();
+        for item in page.items {
+            by_prefix.entry(prefix_of(&item.key).to_owned()).or_default().push(item);
+        }
+        let known: Vec<String> =
+            self.caches.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        for prefix in known {
+            by_prefix.entry(prefix).or_default();
+        }
+        for (prefix, items) in by_prefix {
+            self.cache(&prefix).replace(items, page.revision);
+        }
+        self.revision.send_replace(page.revision);
+        store.watch(ROOT, page.revision).await
     }
 
     fn apply(&self, batch: Vec<Event>, progress: Revision) {
@@ -88,9 +113,7 @@ impl Hub {
     }
 
     fn of_key(&self, key: &str) -> Arc<Cache> {
-        // The prefix is `/registry/{group}/{plural}/`: up to the fourth slash.
-        let end = key.match_indices('/').nth(3).map_or(key.len(), |(at, _)| at + 1);
-        self.cache(&key[..end])
+        self.cache(prefix_of(key))
     }
 
     /// The cache of a prefix.
@@ -129,6 +152,12 @@ impl Hub {
         self.reach(revision).await?;
         Ok(revision)
     }
+}
+
+/// `/registry/{group}/{plural}/` of a key: up to the fourth slash.
+fn prefix_of(key: &str) -> &str {
+    let end = key.match_indices('/').nth(3).map_or(key.len(), |(at, _)| at + 1);
+    &key[..end]
 }
 
 /// 504: a revision that does not exist yet.
