@@ -155,6 +155,7 @@ impl Allocator {
         let mut held = Held { used: Some(Arc::clone(&self.used)), addresses: Vec::new(), ports: Vec::new() };
         self.take_address(core, service, old, causes, &mut held);
         self.take_ports(core, service, old, causes, &mut held);
+        self.take_health_check_port(core, service, &mut held);
         held
     }
 
@@ -276,6 +277,18 @@ impl Allocator {
                 held.ports.push(free);
                 port["nodePort"] = free.into();
             }
+        }
+    }
+
+    fn take_health_check_port(&self, core: &Core, service: &mut Object, held: &mut Held) {
+        if !service::needs_health_check_node_port(service) {
+            return;
+        }
+        let mut used = self.used();
+        if let Some(free) = self.free_port(core, &used.ports) {
+            used.ports.insert(free);
+            held.ports.push(free);
+            service::set_health_check_node_port(service, free);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Handlers know only this type; what differs between kinds is data here or a function of [`Nature`].
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use kinds::{Generation, Kind};
@@ -61,6 +61,8 @@ pub(crate) struct Resource {
     /// Cancelled when the resource is served no more or differently: watches end.
     pub(crate) retired: CancellationToken,
     pub(crate) nature: Nature,
+    /// A built-in kind's shape, looked up once.
+    pub(crate) shape: OnceLock<Option<&'static Schema>>,
 }
 
 /// A column of a table.
@@ -95,6 +97,7 @@ impl Resource {
             cache,
             retired: CancellationToken::new(),
             nature: Nature::Builtin(kind),
+            shape: OnceLock::new(),
             gvr,
         }
     }
@@ -151,7 +154,7 @@ impl Resource {
     /// The typed shape, where known.
     pub(crate) fn schema(&self) -> Option<&Schema> {
         match &self.nature {
-            Nature::Builtin(kind) => schema::builtin::kind(&kind.gvk()),
+            Nature::Builtin(kind) => *self.shape.get_or_init(|| schema::builtin::kind(&kind.gvk())),
             Nature::Custom(custom) => custom.schema(),
         }
     }

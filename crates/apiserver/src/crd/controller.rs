@@ -1,7 +1,7 @@
 //! Serves what the stored definitions say: accepts names, registers resources, cleans up after deletion.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use machinery::{GroupVersionResource, Object};
 use serde_json::{Value, json};
@@ -225,6 +225,7 @@ fn resource(
         cache: core.cache(&gvr.group, &gvr.resource),
         retired: CancellationToken::new(),
         nature: Nature::Custom(Arc::new(custom)),
+        shape: OnceLock::new(),
         kind,
         gvr,
     }

@@ -135,7 +135,7 @@ async fn token(cx: &Context, review: &mut Object) -> Result<(), Status> {
         Some((user, audiences)) => {
             json!({"authenticated": true, "user": user_info(&user), "audiences": audiences})
         }
-        None => json!({"user": {}, "error": "[invalid bearer token]"}),
+        None => json!({"user": {}, "error": "invalid bearer token"}),
     };
     review.fields_mut().insert("status".into(), status);
     Ok(())
