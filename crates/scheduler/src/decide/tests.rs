@@ -308,3 +308,39 @@ fn the_message_names_the_clusters() {
         Some("Binding has been scheduled successfully. Result: {m1:3, m2:3}")
     );
 }
+
+#[test]
+fn whatever_was_decided_the_second_look_writes_nothing() {
+    let divided_by = |preference: &str, weights: Value| {
+        json!({ "replicaSchedulingType": "Divided", "replicaDivisionPreference": preference,
+            "weightPreference": weights })
+    };
+    let strategies = [
+        Value::Null,
+        json!({ "replicaSchedulingType": "Duplicated" }),
+        json!({ "replicaSchedulingType": "Divided" }),
+        divided_by("Aggregated", Value::Null),
+        divided_by("Weighted", Value::Null),
+        divided_by("Weighted", json!({ "dynamicWeight": "AvailableReplicas" })),
+    ];
+    let affinities = [
+        json!({}),
+        json!({ "clusterAffinity": { "clusterNames": ["m2"] } }),
+        json!({ "clusterAffinity": { "clusterNames": ["m9"] } }),
+        json!({ "clusterAffinities": [
+            { "affinityName": "a", "clusterNames": ["m1"] }, { "affinityName": "b", "clusterNames": ["m2"] }] }),
+        json!({ "spreadConstraints": [{ "spreadByField": "cluster", "minGroups": 1, "maxGroups": 1 }] }),
+    ];
+    for strategy in &strategies {
+        for affinity in &affinities {
+            for replicas in [0, 1, 4, 7, 99] {
+                let mut placement = affinity.clone();
+                placement["replicaScheduling"] = strategy.clone();
+                let first = story(placement.clone(), replicas).clusters(&[("m1", "3"), ("m2", "5")]).after();
+                assert_eq!(first.writes(), (None, None), "{replicas} {placement}");
+                let grown = first.set("/spec/replicas", json!(replicas + 1)).after();
+                assert_eq!(grown.writes(), (None, None), "{replicas} + 1 {placement}");
+            }
+        }
+    }
+}
