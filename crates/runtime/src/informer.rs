@@ -328,8 +328,9 @@ impl Informer {
 
     fn deleted(&self, object: &Object) {
         // The event carries the last state; its version is the deletion's, which nothing compares.
-        if let Some(known) = self.write().take(&object.key()) {
-            self.report(&Change::Deleted { object: known });
+        let known = self.write().take(&object.key());
+        if let Some(object) = known {
+            self.report(&Change::Deleted { object });
         }
     }
 
