@@ -1,0 +1,47 @@
+//! Waiting for a condition, with a limit.
+
+use std::time::{Duration, Instant};
+
+/// Time between two looks. Short, because most of what tests wait for takes milliseconds; looking is
+/// cheap beside what the programs under test do.
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks until `condition` holds and returns what it found.
+///
+/// # Panics
+/// When the limit has passed, with the reason why the condition did not hold last.
+#[track_caller]
+pub fn eventually<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> anyhow::Result<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        match condition() {
+            Ok(found) => return found,
+            Err(reason) if Instant::now() >= deadline => {
+                panic!("not within {limit:?}: {what}\n  at last: {reason:#}")
+            }
+            Err(_) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_condition_found_is_returned() {
+        let mut looks = 0;
+        let found = eventually(Duration::from_secs(5), "the third look", || {
+            looks += 1;
+            anyhow::ensure!(looks == 3, "look {looks}");
+            Ok(looks)
+        });
+        assert_eq!(found, 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "at last: it rains")]
+    fn the_last_reason_is_told() {
+        eventually::<()>(Duration::ZERO, "sunshine", || anyhow::bail!("it rains"));
+    }
+}
