@@ -63,6 +63,8 @@ pub(crate) fn carry_over(new: &mut Object, old: &Object) {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "generateName",
+        // What the kind makes of it is added afterwards; clients have no say.
+        "generation",
     ] {
         match old.metadata().and_then(|m| m.get(field)) {
             Some(value) => metadata.insert(field.into(), value.clone()),
