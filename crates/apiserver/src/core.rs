@@ -9,6 +9,7 @@ use http::HeaderMap;
 use machinery::{Object, Status};
 use runtime::Shutdown;
 use store::Store;
+use tokio::sync::Semaphore;
 
 use crate::Options;
 use crate::admission::Chain;
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
     pub(crate) ready: AtomicBool,
+    /// Places for requests from outside; watches do not count.
+    pub(crate) places: Semaphore,
 }
 
 impl Core {

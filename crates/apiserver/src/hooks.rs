@@ -36,6 +36,8 @@ pub(crate) fn before_create(
 ) -> Result<Held, Status> {
     if resource.is("", "services") {
         return Ok(core.allocator.take(core, object, None, causes));
+    } else if resource.is("", "pods") {
+        prioritize(core, resource, object)?;
     } else if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
         causes.extend(crd::object::schema_problems(object));
     } else if resource.gvr.group == authorization::GROUP {
@@ -45,6 +47,22 @@ pub(crate) fn before_create(
         custom.check_not_terminating(resource, object.name())?;
     }
     Ok(Held::nothing())
+}
+
+/// Gives a pod the priority of its class.
+fn prioritize(core: &Arc<Core>, resource: &Resource, pod: &mut Object) -> Result<(), Status> {
+    let class = pod.str_at("/spec/priorityClassName").unwrap_or_default().to_owned();
+    if class.is_empty() {
+        return Ok(());
+    }
+    let Some(found) = core.cached("scheduling.k8s.io", "priorityclasses", "", &class) else {
+        let why = format!("no PriorityClass with name {class} was found");
+        return Err(Status::forbidden(&resource.gvr, pod.name(), &why));
+    };
+    pod.set("/spec/priority", found.i64_at("/value").unwrap_or(0));
+    let preemption = found.str_at("/preemptionPolicy").unwrap_or("PreemptLowerPriority");
+    pod.set("/spec/preemptionPolicy", preemption);
+    Ok(())
 }
 
 /// Before an update of the main resource is validated.

@@ -106,10 +106,17 @@ pub(crate) async fn serve(core: Arc<Core>, who: Who, request: Request<Body>) -> 
     let path = request.uri().path().to_owned();
     let audit = request.headers().get(AUDIT_ID).cloned();
     let mut seen = Seen { verb: method.as_str().to_owned(), target: None };
-    let mut response = match answer(&core, who, request, &mut seen).await {
-        Ok(response) => response,
-        Err(status) => respond::failure(&status),
+    // The place is given back when the answer starts, so that a running watch holds none.
+    let place = match &who {
+        Who::Fixed(_) => None,
+        Who::Connection(_) => Some(core.places.try_acquire()),
     };
+    let answered = match place {
+        Some(Err(_)) => Err(overloaded()),
+        _ => answer(&core, who, request, &mut seen).await,
+    };
+    drop(place);
+    let mut response = answered.unwrap_or_else(|status| respond::failure(&status));
     let id = audit.or_else(|| HeaderValue::from_str(&core.ids.uid()).ok());
     if let Some(id) = id {
         response.headers_mut().insert(AUDIT_ID, id);
@@ -119,6 +126,13 @@ pub(crate) async fn serve(core: Arc<Core>, who: Who, request: Request<Body>) -> 
     tracing::debug!(%method, path, code, ?took, "request");
     count(&core, &seen, code, took);
     response
+}
+
+fn overloaded() -> Status {
+    let message = "the server has received too many requests and has asked us to try again later";
+    let mut status = Status::new(Reason::TooManyRequests, message);
+    status.details.get_or_insert_default().retry_after_seconds = 1;
+    status
 }
 
 /// What a request turned out to be, for metrics.

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use runtime::Shutdown;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::admission::Chain;
@@ -38,6 +39,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Streams of one HTTP/2 connection: clients hold hundreds of watches on one.
 const STREAMS_MAX: u32 = 2000;
+
+/// Requests from outside worked on at once; more get a 429 and come back a second later. Several times
+/// what saturates the machine, so that only a flood is turned away.
+const IN_FLIGHT_MAX: usize = 600;
 
 /// A bound socket.
 #[derive(Debug)]
@@ -110,6 +115,7 @@ impl ApiServer {
             metrics: Metrics::new(),
             shutdown: Shutdown::new(),
             ready: AtomicBool::new(false),
+            places: Semaphore::new(IN_FLIGHT_MAX),
             store: deps.store,
             clock: deps.clock,
             random: deps.random,

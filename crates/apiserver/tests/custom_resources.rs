@@ -173,6 +173,27 @@ async fn a_definition_with_rules_we_cannot_keep_is_refused() {
 }
 
 #[tokio::test]
+async fn a_taken_kind_is_not_served_until_it_is_free() {
+    let server = server().await;
+    define(&server).await;
+    let mut rival = definition();
+    rival["metadata"]["name"] = json!("fooz.example.io");
+    rival["spec"]["names"]["plural"] = json!("fooz");
+    call(&server, "POST", DEFINITIONS, rival).await;
+    let condition = |d: &Value, name: &str, status: &str| {
+        let conditions = d["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        d["metadata"]["name"] == "fooz.example.io"
+            && conditions.iter().any(|c| c["type"] == name && c["status"] == status)
+    };
+    until(definitions(&server).await, |d| condition(d, "NamesAccepted", "False")).await;
+    let fooz = "/apis/example.io/v1/namespaces/default/fooz";
+    assert_eq!(call(&server, "GET", fooz, Value::Null).await.0, 404);
+    call(&server, "DELETE", &format!("{DEFINITIONS}/foos.example.io"), Value::Null).await;
+    until(definitions(&server).await, |d| condition(d, "Established", "True")).await;
+    assert_eq!(call(&server, "GET", fooz, Value::Null).await.0, 200);
+}
+
+#[tokio::test]
 async fn discovery_and_schemas_know_the_new_kind() {
     let server = server().await;
     define(&server).await;

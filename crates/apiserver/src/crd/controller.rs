@@ -88,6 +88,10 @@ fn refresh(
         }
         kept
     });
+    if changed {
+        // Names became free: those that wanted them are looked at again.
+        definitions.retain(|_, definition| !definition.resources.is_empty());
+    }
     for entry in entries {
         let (_, name) = entry.names(prefix_len);
         if definitions.get(name).is_some_and(|d| d.seen == entry.revision) {

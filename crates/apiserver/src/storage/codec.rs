@@ -37,6 +37,8 @@ pub(crate) fn encode(object: &Object) -> Vec<u8> {
         }
     }
     out.push(b'}');
+    // These bytes stay in memory for as long as the object; spare capacity would stay with them.
+    out.shrink_to_fit();
     out
 }
 

@@ -18,6 +18,10 @@ use super::{ROOT, failure};
 /// How long a read waits for the cache to see a revision.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
 
+/// What the watch is on: also keys that are not ours, because their writes move the store's revision,
+/// which consistent reads wait for.
+const EVERYTHING: &str = "";
+
 /// The caches by key prefix.
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -45,7 +49,7 @@ impl Hub {
     /// Follows the store until shutdown. Returns early when the store ends the watch for good.
     pub(crate) async fn follow(&self, store: &dyn Store, shutdown: &Shutdown) {
         let start = self.revision();
-        let mut events = match store.watch(ROOT, start).await {
+        let mut events = match store.watch(EVERYTHING, start).await {
             Ok(events) => events,
             Err(error) => {
                 tracing::error!(%error, "cannot watch the store");
@@ -90,7 +94,7 @@ impl Hub {
             self.cache(&prefix).replace(items, page.revision);
         }
         self.revision.send_replace(page.revision);
-        store.watch(ROOT, page.revision).await
+        store.watch(EVERYTHING, page.revision).await
     }
 
     fn apply(&self, batch: Vec<Event>, progress: Revision) {
@@ -98,6 +102,9 @@ impl Hub {
         let mut cache: Option<Arc<Cache>> = None;
         for event in batch {
             newest = newest.max(event.revision());
+            if !event.key().starts_with(ROOT) {
+                continue;
+            }
             if !cache.as_ref().is_some_and(|c| event.key().starts_with(c.prefix.as_str())) {
                 cache = Some(self.of_key(event.key()));
             }
@@ -174,4 +181,61 @@ pub(crate) fn too_large(asked: Revision, current: Revision) -> Status {
         field: String::new(),
     });
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use store::Expect;
+    use store::embedded::Engine;
+
+    use super::*;
+
+    const KEY: &str = "/registry/core/configmaps/default/a";
+
+    #[tokio::test]
+    async fn after_missed_changes_the_content_is_right_and_old_watches_are_told_to_start_over() {
+        let store = Engine::memory();
+        store.put(KEY, Bytes::from("1"), Expect::Absent).await.unwrap();
+        let hub = Hub::load(&store).await.unwrap();
+        let seen = hub.revision();
+        let other =
+            store.put("/registry/core/secrets/default/b", Bytes::from("2"), Expect::Absent).await.unwrap();
+        store.delete(KEY, seen).await.unwrap();
+        hub.reload(&store).await.unwrap();
+        let maps = hub.cache("/registry/core/configmaps/");
+        assert!(maps.get(KEY).is_none());
+        assert!(maps.changes(seen, 10).is_err());
+        assert_eq!(
+            hub.cache("/registry/core/secrets/").get("/registry/core/secrets/default/b").unwrap().revision,
+            other
+        );
+        assert_eq!(hub.revision(), store.revision().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_cache_follows_the_store() {
+        let store = Engine::memory();
+        let hub = Hub::load(&store).await.unwrap();
+        let shutdown = Shutdown::new();
+        let story = async {
+            let first = store.put(KEY, Bytes::from("1"), Expect::Absent).await.unwrap();
+            store.put(KEY, Bytes::from("2"), Expect::Revision(first)).await.unwrap();
+            let revision = hub.consistent(&store).await.unwrap();
+            let cache = hub.cache("/registry/core/configmaps/");
+            assert_eq!(cache.get(KEY).unwrap().bytes, "2");
+            let changes = cache.changes(0, 10).unwrap();
+            assert_eq!(changes.len(), 2);
+            assert_eq!(changes[1].previous.as_ref().unwrap().bytes, "1");
+            assert_eq!(cache.changes(revision, 10).unwrap().len(), 0);
+            store.put("/elsewhere", Bytes::from("3"), Expect::Absent).await.unwrap();
+            assert_eq!(
+                hub.consistent(&store).await.unwrap(),
+                revision + 1,
+                "keys of others do not hold us up"
+            );
+            shutdown.request();
+        };
+        tokio::join!(hub.follow(&store, &shutdown), story);
+    }
 }
