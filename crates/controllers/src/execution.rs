@@ -131,7 +131,7 @@ fn listed<'a>(object: &'a Object, annotation: &str) -> Vec<&'a str> {
 /// annotations that we never wrote. Those that we wrote before and that are desired no more go.
 fn with_members_part(desired: &Object, observed: &Object) -> Object {
     let mut merged = desired.clone();
-    for field in ["resourceVersion", "finalizers", "ownerReferences"] {
+    for field in ["resourceVersion", "generation", "finalizers", "ownerReferences"] {
         let kept = observed.metadata().and_then(|m| m.get(field)).cloned();
         match kept {
             Some(value) => drop(merged.metadata_mut().insert(field.into(), value)),
@@ -183,7 +183,8 @@ pub(crate) fn decide(
     }
     let retained = interpreter.retain(&with_members_part(desired, observed), observed)?;
     let (wanted, found) = (view::pruned(&retained), view::pruned(observed));
-    if view::covers(found.value(), wanted.value()) {
+    let differs = view::uncovered(found.value(), wanted.value());
+    if differs.is_none() {
         let untouched = match (same_work, known.record) {
             (Some(record), _) => record.content == content(observed),
             (None, None) => known.applied,
@@ -193,6 +194,8 @@ pub(crate) fn decide(
             return Ok(Action::Nothing);
         }
     }
+    let at = differs.unwrap_or_else(|| "a field that is not in the manifest".into());
+    tracing::debug!(kind = desired.kind(), object = %desired.key(), at, "differs from its manifest");
     Ok(Action::Update(Box::new(retained)))
 }
 

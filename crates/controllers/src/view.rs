@@ -101,17 +101,28 @@ pub(crate) fn pruned(object: &Object) -> Object {
 /// Whether everything that `wanted` says is so in `found`. What is empty or null counts as not said, as
 /// API servers leave it out or fill it in.
 pub(crate) fn covers(found: &Value, wanted: &Value) -> bool {
+    uncovered(found, wanted).is_none()
+}
+
+/// Where `found` is first not as `wanted` says, as a JSON pointer.
+pub(crate) fn uncovered(found: &Value, wanted: &Value) -> Option<String> {
+    let here = |differs: bool| differs.then(String::new);
     match (found, wanted) {
-        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
-            found.get(key).map_or_else(|| is_empty(wanted), |found| covers(found, wanted))
+        (Value::Object(found), Value::Object(wanted)) => wanted.iter().find_map(|(key, wanted)| {
+            let below = match found.get(key) {
+                Some(found) => uncovered(found, wanted),
+                None => here(!is_empty(wanted)),
+            };
+            below.map(|path| format!("/{key}{path}"))
         }),
-        (Value::Array(found), Value::Array(wanted)) => {
-            found.len() == wanted.len() && found.iter().zip(wanted).all(|(f, w)| covers(f, w))
+        (Value::Array(found), Value::Array(wanted)) if found.len() == wanted.len() => {
+            let mut pairs = found.iter().zip(wanted).enumerate();
+            pairs.find_map(|(i, (f, w))| uncovered(f, w).map(|path| format!("/{i}{path}")))
         }
-        (Value::Null, wanted) => is_empty(wanted),
-        (_, Value::Null) => true,
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (found, wanted) => found == wanted,
+        (Value::Null, wanted) => here(!is_empty(wanted)),
+        (_, Value::Null) => None,
+        (Value::Number(a), Value::Number(b)) => here(a != b && a.as_f64() != b.as_f64()),
+        (found, wanted) => here(found != wanted),
     }
 }
 
