@@ -1,6 +1,5 @@
 //! OpenAPI documents of what is served, made the first time somebody asks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use crate::discovery::with_etag;
 use crate::http::negotiate;
 use crate::http::query::Query;
 use crate::http::{Response, respond};
-use crate::registry::Registry;
+use crate::registry::{Registry, Version};
 use crate::resource::{Nature, Resource};
 
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
@@ -27,16 +26,18 @@ pub(crate) fn serve(core: &Core, headers: &HeaderMap, path: &str, query: &Query)
         return Some(v2(&registry, headers));
     }
     let rest = path.strip_prefix("/openapi/v3")?;
-    let documents = registry.documents.open_api_v3.get_or_init(|| v3_documents(&registry));
-    if rest.is_empty() {
-        let index =
-            openapi::v3::index(documents.iter().map(|(path, (_, hash))| (path.as_str(), hash.as_str())));
+    let name = rest.trim_start_matches('/');
+    if name.is_empty() {
+        let documents: Vec<(String, &str)> = versions(&registry)
+            .map(|(gv, version)| (openapi::v3::path(&gv), v3(&gv, version).1.as_str()))
+            .collect();
+        let index = openapi::v3::index(documents.iter().map(|(path, hash)| (path.as_str(), *hash)));
         return Some(respond::text(StatusCode::OK, index.to_string()));
     }
-    let name = rest.trim_start_matches('/');
-    let (body, hash) = documents.get(name)?;
+    let (gv, version) = versions(&registry).find(|(gv, _)| openapi::v3::path(gv) == name)?;
+    let (body, hash) = v3(&gv, version);
     let asked = query.text("hash");
-    if !asked.is_empty() && asked != hash {
+    if !asked.is_empty() && asked != hash.as_str() {
         let mut response = respond::text(StatusCode::MOVED_PERMANENTLY, Bytes::new());
         if let Ok(location) = HeaderValue::from_str(&format!("/openapi/v3/{name}?hash={hash}")) {
             response.headers_mut().insert(LOCATION, location);
@@ -71,18 +72,18 @@ fn v2(registry: &Registry, headers: &HeaderMap) -> Response {
     with_etag(headers, "application/json", body, etag)
 }
 
-fn v3_documents(registry: &Registry) -> BTreeMap<String, (Bytes, String)> {
-    let served = served(registry);
-    let mut documents = BTreeMap::new();
-    for group in &registry.groups {
-        for version in &group.versions {
-            let gv = GroupVersion { group: group.name.clone(), version: version.name.clone() };
-            let bytes = Bytes::from(openapi::v3::document(&gv, &served).to_string());
-            let hash = openapi::hash_bytes(&bytes);
-            documents.insert(openapi::v3::path(&gv), (bytes, hash));
-        }
-    }
-    documents
+fn versions(registry: &Registry) -> impl Iterator<Item = (GroupVersion, &Version)> {
+    let versions = registry.groups.iter().flat_map(|g| g.versions.iter().map(move |v| (g, v)));
+    versions.map(|(g, v)| (GroupVersion { group: g.name.clone(), version: v.name.clone() }, v))
+}
+
+fn v3<'a>(gv: &GroupVersion, version: &'a Version) -> &'a (Bytes, String) {
+    version.open_api.get_or_init(|| {
+        let served: Vec<Served> = version.resources.iter().map(served_one).collect();
+        let bytes = Bytes::from(openapi::v3::document(gv, &served).to_string());
+        let hash = openapi::hash_bytes(&bytes);
+        (bytes, hash)
+    })
 }
 
 fn served(registry: &Registry) -> Vec<Served> {

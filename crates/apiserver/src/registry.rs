@@ -15,6 +15,15 @@ pub(crate) struct Version {
     pub(crate) name: String,
     /// In discovery's order.
     pub(crate) resources: Vec<Arc<Resource>>,
+    /// OpenAPI v3 of the version; goes over to the next registry while the version stays the same.
+    pub(crate) open_api: Lazy,
+}
+
+impl Version {
+    fn is_same(&self, other: &Self) -> bool {
+        self.resources.len() == other.resources.len()
+            && self.resources.iter().zip(&other.resources).all(|(a, b)| Arc::ptr_eq(a, b))
+    }
 }
 
 /// One API group.
@@ -31,8 +40,10 @@ pub(crate) struct Documents {
     pub(crate) aggregated: OnceLock<BTreeMap<&'static str, (Bytes, String)>>,
     pub(crate) open_api_v2: OnceLock<(Bytes, String)>,
     pub(crate) open_api_v2_proto: OnceLock<(Bytes, String)>,
-    pub(crate) open_api_v3: OnceLock<BTreeMap<String, (Bytes, String)>>,
 }
+
+/// A document and its hash, made when first asked for.
+pub(crate) type Lazy = Arc<OnceLock<(Bytes, String)>>;
 
 /// Everything served at one moment.
 #[derive(Debug)]
@@ -45,8 +56,8 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// A registry of built-in resources, in the order given, and custom ones, whose new groups follow
-    /// in alphabetical order.
-    pub(crate) fn new(builtin: &[Arc<Resource>], custom: &[Arc<Resource>]) -> Self {
+    /// in alphabetical order. Documents of what stayed the same are taken from the previous registry.
+    pub(crate) fn new(builtin: &[Arc<Resource>], custom: &[Arc<Resource>], previous: Option<&Self>) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         for resource in builtin {
             add(&mut groups, resource);
@@ -59,6 +70,15 @@ impl Registry {
         }
         for group in &mut groups[first_custom..] {
             group.versions.sort_by(|a, b| machinery::version::by_priority(&a.name, &b.name));
+        }
+        for group in &mut groups {
+            let before = previous.and_then(|p| p.group(&group.name));
+            for version in &mut group.versions {
+                let known = before.and_then(|b| b.versions.iter().find(|v| v.name == version.name));
+                if let Some(known) = known.filter(|known| known.is_same(version)) {
+                    version.open_api = Arc::clone(&known.open_api);
+                }
+            }
         }
         let mut by_name: BTreeMap<String, BTreeMap<String, BTreeMap<String, Arc<Resource>>>> =
             BTreeMap::new();
@@ -96,7 +116,11 @@ fn add(groups: &mut Vec<Group>, resource: &Arc<Resource>) {
     });
     let versions = &mut groups[at].versions;
     let at = versions.iter().position(|v| v.name == resource.gvr.version).unwrap_or_else(|| {
-        versions.push(Version { name: resource.gvr.version.clone(), resources: Vec::new() });
+        versions.push(Version {
+            name: resource.gvr.version.clone(),
+            resources: Vec::new(),
+            open_api: Lazy::default(),
+        });
         versions.len() - 1
     });
     versions[at].resources.push(Arc::clone(resource));

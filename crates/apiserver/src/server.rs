@@ -106,7 +106,7 @@ impl ApiServer {
         )
         .map_err(Error::Options)?;
         let core = Arc::new(Core {
-            registry: ArcSwap::from_pointee(Registry::new(&builtin, &[])),
+            registry: ArcSwap::from_pointee(Registry::new(&builtin, &[], None)),
             admission: Chain::new(deps.admission),
             authenticator: Authenticator::new(tokens, options.front_proxies.clone()),
             authorizer: Authorizer::new(options.authorization),

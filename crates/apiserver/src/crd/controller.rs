@@ -239,7 +239,8 @@ fn resource(
 pub(crate) fn publish(core: &Arc<Core>, served: &Served) {
     let definitions = served.definitions.lock().unwrap_or_else(PoisonError::into_inner);
     let custom: Vec<Arc<Resource>> = definitions.values().flat_map(|d| d.resources.iter().cloned()).collect();
-    core.registry.store(Arc::new(Registry::new(&core.builtin, &custom)));
+    let previous = core.registry.load();
+    core.registry.store(Arc::new(Registry::new(&core.builtin, &custom, Some(&previous))));
 }
 
 /// Writes the conditions of a definition that is served by now, or goes on with its deletion.
