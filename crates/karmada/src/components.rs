@@ -16,6 +16,7 @@ use runtime::{Informers, Recorder, Resources, Shutdown};
 use webhook::Rules;
 
 use crate::host::{self, Host};
+use crate::probes::Probes;
 use crate::up::control_plane;
 use crate::up::member::{Member, Nodes};
 
@@ -54,11 +55,18 @@ pub(crate) struct Election {
 impl Election {
     /// Runs `work` once this process leads, until it no longer does or is asked to end. A lease that is
     /// lost is an error: the part has stopped, and whoever started it decides what comes next.
-    async fn run<F>(&self, name: &str, client: &Client, work: impl FnOnce(Shutdown) -> F) -> Result<()>
+    async fn run<F>(
+        &self,
+        name: &str,
+        (probes, health_port): (&Probes, u16),
+        client: &Client,
+        work: impl FnOnce(Shutdown) -> F,
+    ) -> Result<()>
     where
         F: Future<Output = ()> + Send,
     {
         let shutdown = until_asked();
+        probes.start(health_port, &shutdown).await?;
         if !self.leader_elect {
             work(shutdown).await;
             return Ok(());
@@ -146,6 +154,8 @@ pub(crate) struct ControllerManagerArgs {
     connection: Connection,
     #[command(flatten)]
     election: Election,
+    #[command(flatten)]
+    probes: Probes,
     /// Controllers to run: names, `*` for all that are on by default, `-name` to leave one out.
     #[arg(long, value_delimiter = ',', default_value = "*", allow_hyphen_values = true)]
     controllers: Vec<String>,
@@ -175,7 +185,7 @@ pub(crate) async fn controller_manager(args: ControllerManagerArgs) -> Result<()
     let members = Arc::new(PushMembers::new(client.clone(), Budget::member()));
     let working = client.clone();
     args.election
-        .run("karmada-controller-manager", &client, move |until| async move {
+        .run("karmada-controller-manager", (&args.probes, 10357), &client, move |until| async move {
             let deps = Deps {
                 informers: Informers::new(working, &until),
                 members,
@@ -195,6 +205,8 @@ pub(crate) struct KubeControllerManagerArgs {
     connection: Connection,
     #[command(flatten)]
     election: Election,
+    #[command(flatten)]
+    probes: Probes,
     /// PEM file of the cluster's authority, for service account token Secrets.
     #[arg(long, value_name = "FILE")]
     root_ca_file: Option<PathBuf>,
@@ -210,7 +222,7 @@ pub(crate) async fn kube_controller_manager(args: KubeControllerManagerArgs) -> 
     };
     let working = client.clone();
     args.election
-        .run("kube-controller-manager", &client, move |until| async move {
+        .run("kube-controller-manager", (&args.probes, 10257), &client, move |until| async move {
             let informers = Informers::new(working.clone(), &until);
             let context = kube_controllers::Context {
                 resources: Resources::follow(&informers, &until),
@@ -232,6 +244,8 @@ pub(crate) struct SchedulerArgs {
     connection: Connection,
     #[command(flatten)]
     election: Election,
+    #[command(flatten)]
+    probes: Probes,
     /// Bindings that name this scheduler are scheduled.
     #[arg(long, default_value = "default-scheduler", value_name = "NAME")]
     scheduler_name: String,
@@ -242,7 +256,9 @@ pub(crate) async fn scheduler(args: SchedulerArgs) -> Result<()> {
     let options = scheduler::Options { scheduler_name: args.scheduler_name, ..scheduler::Options::default() };
     let working = client.clone();
     args.election
-        .run("karmada-scheduler", &client, move |until| scheduler::run(working, options, until))
+        .run("karmada-scheduler", (&args.probes, 10351), &client, move |until| {
+            scheduler::run(working, options, until)
+        })
         .await
 }
 
@@ -313,6 +329,8 @@ pub(crate) struct AgentArgs {
     /// Zones of the cluster, separated by commas.
     #[arg(long, value_delimiter = ',')]
     cluster_zones: Vec<String>,
+    #[command(flatten)]
+    probes: Probes,
 }
 
 pub(crate) async fn agent(args: AgentArgs) -> Result<()> {
@@ -328,6 +346,7 @@ pub(crate) async fn agent(args: AgentArgs) -> Result<()> {
         zones: args.cluster_zones,
         ..agent::Options::default()
     };
+    args.probes.start(10357, &shutdown).await?;
     agent::register(&control, &member, &options).await?;
     agent::run(control, member, options, Clock::system(), shutdown).await;
     Ok(())

@@ -12,6 +12,7 @@ mod components;
 mod host;
 mod logging;
 mod manifests;
+mod probes;
 mod up;
 
 /// Karmada's multi-cluster control plane.

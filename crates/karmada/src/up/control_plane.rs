@@ -127,10 +127,9 @@ impl ControlPlane {
                 continue;
             };
             while let Some(Ok(change)) = changes.next().await {
-                if let WatchEvent::Added(cluster) | WatchEvent::Modified(cluster) = change {
-                    if is_ready(&cluster) {
-                        waiting.remove(cluster.name());
-                    }
+                let (WatchEvent::Added(cluster) | WatchEvent::Modified(cluster)) = change else { continue };
+                if is_ready(&cluster) {
+                    waiting.remove(cluster.name());
                 }
                 if waiting.is_empty() {
                     return;

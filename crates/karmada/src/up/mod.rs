@@ -6,7 +6,7 @@
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -210,6 +210,6 @@ fn write_kubeconfigs(dir: &Path, control_plane: &ControlPlane, members: &[Member
     write(&config, &dir.join("members.config"))
 }
 
-pub(crate) fn write(config: &Kubeconfig, path: &PathBuf) -> Result<()> {
+pub(crate) fn write(config: &Kubeconfig, path: &Path) -> Result<()> {
     config.write(path).with_context(|| format!("cannot write {}", path.display()))
 }
