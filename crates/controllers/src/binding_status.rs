@@ -203,7 +203,11 @@ fn watch(context: &Context, queue: &Queue<BindingKey>) {
             let key = BindingKey::of(scope, change.object());
             match change {
                 Change::Added { initial: true, .. } => wakes.add_with_priority(key, queue::LOW_PRIORITY),
-                Change::Modified { old, new } if old.generation() != new.generation() => {
+                // Members may be quicker than the scheduler's second write, without which nothing is summed up.
+                Change::Modified { old, new }
+                    if old.generation() != new.generation()
+                        || has_been_scheduled(old) != has_been_scheduled(new) =>
+                {
                     wakes.add_after(key, GATHER);
                 }
                 Change::Added { .. } | Change::Modified { .. } | Change::Deleted { .. } => {}
@@ -217,7 +221,7 @@ impl Controller {
         let context = &self.context;
         let Some(binding) = context.bindings(key.scope).latest(&key.key) else { return Ok(Outcome::Done) };
         let id = binding.label(binding_id_label(key.scope)).unwrap_or_default();
-        if binding.is_deleting() || id.is_empty() || binding.at("/status/lastScheduledTime").is_none() {
+        if binding.is_deleting() || id.is_empty() || !has_been_scheduled(&binding) {
             return Ok(Outcome::Done);
         }
         let spec = binding.at("/spec").cloned().unwrap_or_default();
@@ -341,6 +345,10 @@ impl Controller {
             Err(source) => Err(Error::TemplateStatus { template: key, source }),
         }
     }
+}
+
+fn has_been_scheduled(binding: &Object) -> bool {
+    binding.at("/status/lastScheduledTime").is_some()
 }
 
 fn has_reported(binding: &Object) -> bool {

@@ -1,10 +1,10 @@
 //! Cluster status: whether a member is healthy, what it serves and how much room it has.
 //!
 //! ```text
-//! watches  nodes and pods of the member, when its resources are summed up
+//! watches  nodes and pods of the member, when its resources are summed up; its CRDs
 //! reads    the member's /readyz, /version and discovery
 //! writes   Cluster.status; a pull member's Lease in the control plane
-//! wakes    every update period, per member
+//! wakes    every update period, per member, and when the member gets or loses a CRD
 //! ```
 //!
 //! The rules live in [`Damping`] (when a change of health counts) and in [`summary`].
@@ -21,8 +21,9 @@ use client::{Client, Discovered, Patch};
 use futures::future::BoxFuture;
 use machinery::{GroupVersionResource, Object};
 use runtime::informer::InformerOptions;
-use runtime::{Informer, Shutdown};
+use runtime::{Change, Informer, Shutdown};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use crate::binding_status::difference;
 use crate::context::Context;
@@ -108,6 +109,8 @@ pub(crate) fn per_member(context: Context, member: Arc<Member>) -> BoxFuture<'st
             damping: Damping::default(),
             nodes: None,
             leasing: false,
+            definitions: None,
+            changed: Arc::default(),
             context: context.clone(),
             member: Arc::clone(&member),
         };
@@ -128,12 +131,19 @@ pub(crate) fn per_member(context: Context, member: Arc<Member>) -> BoxFuture<'st
                     retry
                 }
             };
-            if shutdown.or(tokio::time::sleep(wait)).await.is_none() {
-                return;
+            let changed = Arc::clone(&reporter.changed);
+            let woken = async { tokio::time::timeout(wait, changed.notified()).await.is_ok() };
+            match shutdown.or(woken).await {
+                None => return,
+                Some(true) => tokio::time::sleep(SETTLE).await,
+                Some(false) => {}
             }
         }
     })
 }
+
+/// A new CRD is served a moment after it has been stored.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// First wait when a report could not be made.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
@@ -150,6 +160,9 @@ struct Reporter {
     member: Arc<Member>,
     damping: Damping,
     nodes: Option<NodesAndPods>,
+    /// The member's CRDs, to notice new kinds before the period is over.
+    definitions: Option<(Arc<Connection>, Informer)>,
+    changed: Arc<Notify>,
     leasing: bool,
 }
 
@@ -215,6 +228,7 @@ impl Reporter {
         cluster: &Object,
         details: &mut Map<String, Value>,
     ) -> Vec<NewCondition> {
+        self.follow_definitions(connection);
         if let Ok(version) = connection.client.version().await {
             details.insert("kubernetesVersion".into(), version.into());
         }
@@ -232,6 +246,30 @@ impl Reporter {
             self.resources(connection, cluster, details).await;
         }
         vec![condition]
+    }
+
+    fn follow_definitions(&mut self, connection: &Arc<Connection>) {
+        if self.definitions.as_ref().is_some_and(|(of, _)| Arc::ptr_eq(of, connection)) {
+            return;
+        }
+        let gvr = GroupVersionResource::new("apiextensions.k8s.io", "v1", "customresourcedefinitions");
+        let transform = |object: &mut Object| drop(object.remove("/spec"));
+        let options = InformerOptions { transform, ..InformerOptions::default() };
+        let informer = Informer::start(connection.client.clone(), &gvr, options, &connection.shutdown);
+        let changed = Arc::clone(&self.changed);
+        informer.on_change(move |change| {
+            let is_established =
+                |object: &Object| view::condition_status(object, "Established") == Some("True");
+            let is_news = match change {
+                Change::Added { object, initial } => !initial && is_established(object),
+                Change::Modified { old, new } => is_established(old) != is_established(new),
+                Change::Deleted { .. } => true,
+            };
+            if is_news {
+                changed.notify_one();
+            }
+        });
+        self.definitions = Some((Arc::clone(connection), informer));
     }
 
     async fn resources(

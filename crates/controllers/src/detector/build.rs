@@ -23,6 +23,9 @@ pub(super) struct Interpreted {
     pub(super) replicas: Option<(i64, Option<ReplicaRequirements>)>,
     /// Priority in the scheduler's queue.
     pub(super) priority: Option<i32>,
+    /// Whether the template's specification is known to have changed since the binding was written. If
+    /// not, a new version of the template is one that our own status writes made.
+    pub(super) template_changed: bool,
 }
 
 /// What has to be done so that a binding is as wanted.
@@ -126,6 +129,13 @@ fn specification(
     }
 }
 
+/// Whether two specifications differ in the template's version at most.
+fn is_same_but_version(old: &ResourceBindingSpec, new: &ResourceBindingSpec) -> bool {
+    let mut new = new.clone();
+    new.resource.resource_version.clone_from(&old.resource.resource_version);
+    *old == new
+}
+
 fn owner(template: &Object) -> OwnerReference {
     template.controller_reference()
 }
@@ -167,7 +177,14 @@ pub(super) fn decide(
         changed = true;
     }
     let old = existing.and_then(|e| ResourceBindingSpec::deserialize(e.at("/spec")?).ok());
-    let spec = specification(old.as_ref(), policy, template, interpreted, gates);
+    let mut spec = specification(old.as_ref(), policy, template, interpreted, gates);
+    if let Some(old) = &old
+        && !changed
+        && !interpreted.template_changed
+        && is_same_but_version(old, &spec)
+    {
+        spec.resource.resource_version.clone_from(&old.resource.resource_version);
+    }
     if old.as_ref() != Some(&spec) {
         let written = serde_json::to_value(&spec).unwrap_or(Value::Null);
         set_known_fields(&mut binding, written, old.as_ref());
@@ -232,7 +249,7 @@ mod tests {
     }
 
     fn interpreted() -> Interpreted {
-        Interpreted { replicas: Some((3, None)), priority: None }
+        Interpreted { replicas: Some((3, None)), priority: None, template_changed: false }
     }
 
     fn build(existing: Option<&Object>, spec: Value) -> Write {
@@ -286,6 +303,22 @@ mod tests {
             panic!("it must be written");
         };
         assert_eq!(back.at("/spec/suspension").unwrap(), &json!({ "scheduling": true }));
+    }
+
+    #[test]
+    fn a_new_version_counts_only_when_the_specification_changed() {
+        let existing = created();
+        let mut newer = template();
+        newer.set("/metadata/resourceVersion", "6");
+        let spec = json!({ "schedulerName": "default-scheduler" });
+        let write = |template_changed: bool| {
+            let interpreted = Interpreted { template_changed, ..interpreted() };
+            let gates = Gates::default();
+            decide(Some(&existing), &policy(spec.clone()), &newer, &interpreted, &gates, String::new)
+        };
+        assert_eq!(write(false), Write::None, "somebody wrote its status");
+        let Write::Update(updated) = write(true) else { panic!("it must be written") };
+        assert_eq!(updated.str_at("/spec/resource/resourceVersion"), Some("6"));
     }
 
     #[test]

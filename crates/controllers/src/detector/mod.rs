@@ -86,6 +86,10 @@ struct Detector {
     waiting: Arc<Mutex<BTreeSet<TemplateKey>>>,
     /// Informers over templates.
     watched: Arc<Mutex<BTreeMap<GroupVersionResource, Informer>>>,
+    /// Templates whose specification has changed since their bindings were last written. What changed while
+    /// nobody watched is not in here, and need not be: the binding controller compares all Works with their
+    /// templates when it starts.
+    changed: Arc<Mutex<BTreeSet<TemplateKey>>>,
     /// Versions of templates that our own claims made; their events tell nothing new.
     claimed: Arc<Mutex<BTreeMap<TemplateKey, String>>>,
 }
@@ -107,6 +111,7 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, ()> {
             waiting: Arc::default(),
             watched: Arc::default(),
             claimed: Arc::default(),
+            changed: Arc::default(),
             context: context.clone(),
         };
         // A claimed template must not look abandoned because its policy is not known yet.
@@ -185,11 +190,25 @@ impl Detector {
                 claimant.is_some_and(|c| self.index().get(&c.policy).is_some_and(|p| build::is_lazy(p)));
             changed_by_karmada = is_lazy && change::changed_by_karmada(old, new);
         }
-        let priority = if change.is_initial() { queue::LOW_PRIORITY } else { 0 };
+        let priority = if change.is_initial() {
+            queue::LOW_PRIORITY
+        } else {
+            lock(&self.changed).insert(template.clone());
+            0
+        };
         self.templates.add_with_priority(Item { template, changed_by_karmada }, priority);
     }
 
     async fn reconcile(&self, item: &Item) -> Result<Outcome, Error> {
+        let has_changed = lock(&self.changed).remove(&item.template);
+        let result = self.reconcile_template(item, has_changed).await;
+        if has_changed && result.is_err() {
+            lock(&self.changed).insert(item.template.clone());
+        }
+        result
+    }
+
+    async fn reconcile_template(&self, item: &Item, has_changed: bool) -> Result<Outcome, Error> {
         let template = self.context.template(&item.template, "").await?;
         let Some(template) = template.filter(|template| !template.is_deleting()) else {
             lock(&self.waiting).remove(&item.template);
@@ -201,16 +220,16 @@ impl Detector {
             return Ok(Outcome::Done);
         }
         if let Some(claim) = claim::claim_of(&template) {
-            return self.reconcile_claimed(item, &template, &claim).await;
+            return self.reconcile_claimed(item, &template, &claim, has_changed).await;
         }
         let chosen = || self.index().choose(&template).cloned();
         let Some(policy) = chosen() else {
             lock(&self.waiting).insert(item.template.clone());
             // The policy may have come between the look and the entry; it has then seen no entry.
             let Some(policy) = chosen() else { return Ok(Outcome::Done) };
-            return self.apply(item, &template, &policy).await;
+            return self.apply(item, &template, &policy, has_changed).await;
         };
-        self.apply(item, &template, &policy).await
+        self.apply(item, &template, &policy, has_changed).await
     }
 
     async fn reconcile_claimed(
@@ -218,6 +237,7 @@ impl Detector {
         item: &Item,
         template: &Object,
         claim: &Claim,
+        has_changed: bool,
     ) -> Result<Outcome, Error> {
         let known = self.index().get(&claim.policy).cloned();
         let Some(policy) = known else {
@@ -229,7 +249,7 @@ impl Detector {
             // selector of the same kind in another group leaves the object to that group's template.
             return Ok(Outcome::Done);
         }
-        self.apply(item, template, &policy).await
+        self.apply(item, template, &policy, has_changed).await
     }
 
     /// The policy of a claim is not in the cache. Only the server knows whether it is gone.
@@ -308,7 +328,13 @@ impl Detector {
         Err(Error::DependentOverrides { policy: policy.metadata.key(), missing: missing.join(", ") })
     }
 
-    async fn apply(&self, item: &Item, template: &Object, policy: &Policy) -> Result<Outcome, Error> {
+    async fn apply(
+        &self,
+        item: &Item,
+        template: &Object,
+        policy: &Policy,
+        has_changed: bool,
+    ) -> Result<Outcome, Error> {
         self.check_dependent_overrides(policy)?;
         lock(&self.waiting).remove(&item.template);
         if policy.permanent_id().is_empty() {
@@ -316,7 +342,7 @@ impl Detector {
             return Ok(Outcome::Done);
         }
         let timer = metrics::start();
-        let result = self.apply_claimed(item, template, policy).await;
+        let result = self.apply_claimed(item, template, policy, has_changed).await;
         metrics::observe(&metrics::APPLY_POLICY_SECONDS, timer, result.is_ok());
         metrics::POLICY_ATTEMPTS.with_label_values(&[metrics::result(result.is_ok())]).inc();
         let recorder = &self.context.recorder;
@@ -337,7 +363,13 @@ impl Detector {
     }
 
     /// Claims a template and writes its binding. Says whether anything was written.
-    async fn apply_claimed(&self, item: &Item, template: &Object, policy: &Policy) -> Result<bool, Error> {
+    async fn apply_claimed(
+        &self,
+        item: &Item,
+        template: &Object,
+        policy: &Policy,
+        has_changed: bool,
+    ) -> Result<bool, Error> {
         let claimed = self.claim(template, policy).await?;
         let (template, has_claimed) = match &claimed {
             Some(claimed) => (claimed, true),
@@ -346,8 +378,11 @@ impl Detector {
         if item.changed_by_karmada && build::is_lazy(policy) {
             return Ok(has_claimed);
         }
-        let interpreted =
-            build::Interpreted { replicas: self.replicas(template)?, priority: self.priority(policy).await? };
+        let interpreted = build::Interpreted {
+            replicas: self.replicas(template)?,
+            priority: self.priority(policy).await?,
+            template_changed: has_changed || has_claimed,
+        };
         let key = build::key(template);
         let bindings = self.context.bindings(key.scope);
         let existing = bindings.latest(&key.key);
