@@ -74,7 +74,7 @@ impl Host {
             ApiServer::new(server_options, deps).await.with_context(|| format!("cannot start {name}"))?;
         let tls = apiserver::tls::config(&issued.certificate_pem, &issued.key_pem, &authority_pem)
             .map_err(|problem| anyhow::anyhow!("{problem}"))?;
-        let listener = Listener::bind(address, Some(tls)).await?;
+        let listener = Listener::bind(address, Some(tls)).await.map_err(|error| listening(error, address))?;
         let bound = listener.address();
         let handle = server.handle();
         let until = shutdown.clone();
@@ -107,6 +107,16 @@ impl Host {
         let _ = self.serving.await;
         let engine = self.engine;
         let _ = tokio::task::spawn_blocking(move || engine.close()).await;
+    }
+}
+
+/// What an address that cannot be listened on means to a user.
+fn listening(error: apiserver::Error, address: SocketAddr) -> anyhow::Error {
+    match error {
+        apiserver::Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!("port {} is in use; choose another with --port", address.port())
+        }
+        error => error.into(),
     }
 }
 

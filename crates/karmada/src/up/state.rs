@@ -176,3 +176,45 @@ fn delete_data(dir: &Path) -> Result<()> {
     let _ = std::fs::remove_dir(dir);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn state() -> State {
+        State { pid: 1, url: "https://127.0.0.1:1".into(), members: vec!["member1".into()], ready: true }
+    }
+
+    #[test]
+    fn a_folder_belongs_to_one_up_and_only_while_it_runs() {
+        let dir = folder();
+        assert!(State::of_running(dir.path()).unwrap().is_none());
+        let held = lock(dir.path()).unwrap();
+        state().write(dir.path()).unwrap();
+        assert_eq!(State::of_running(dir.path()).unwrap().unwrap().pid, 1);
+        assert!(lock(dir.path()).unwrap_err().to_string().contains("already runs"));
+        drop(held);
+        assert!(State::of_running(dir.path()).unwrap().is_none(), "what a dead process wrote is not true");
+    }
+
+    #[test]
+    fn deleting_the_data_takes_nothing_of_anybody_else() {
+        let dir = folder();
+        let data = dir.path().join("data");
+        std::fs::create_dir_all(data.join("karmada/store")).unwrap();
+        std::fs::create_dir_all(data.join("members/member1")).unwrap();
+        std::fs::write(data.join("karmada.config"), "").unwrap();
+        std::fs::write(data.join("thesis.txt"), "").unwrap();
+        delete_data(&data).unwrap();
+        let left: Vec<_> = std::fs::read_dir(&data).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["thesis.txt"]);
+        std::fs::remove_file(data.join("thesis.txt")).unwrap();
+        delete_data(&data).unwrap();
+        assert!(!data.exists());
+        delete_data(&data).unwrap();
+    }
+}
