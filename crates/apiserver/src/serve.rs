@@ -105,7 +105,10 @@ pub(crate) async fn serve(core: Arc<Core>, who: Who, request: Request<Body>) -> 
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let audit = request.headers().get(AUDIT_ID).cloned();
-    let mut seen = Seen { verb: method.as_str().to_owned(), target: None };
+    // Methods are the client's words; as labels they are bounded.
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let verb = if known.contains(&method) { method.as_str() } else { "OTHER" };
+    let mut seen = Seen { verb: verb.to_owned(), target: None };
     // The place is given back when the answer starts, so that a running watch holds none.
     let place = match &who {
         Who::Fixed(_) => None,
@@ -253,6 +256,10 @@ async fn resource(
         });
     }
     if !resource.namespaced && !target.namespace.is_empty() && target.resource != "namespaces" {
+        return Err(respond::resource_not_found());
+    }
+    // An encoded slash must not reach the keys of the store.
+    if target.name.contains('/') || target.namespace.contains('/') {
         return Err(respond::resource_not_found());
     }
     if let Some(connector) = core.connectors.iter().find(|c| {

@@ -86,6 +86,20 @@ async fn a_service_account_token_is_good_until_the_account_goes() {
     assert_eq!(said(&short), "404 serviceaccounts \"sa\" not found");
 }
 
+#[tokio::test]
+async fn an_encoded_slash_leads_nowhere() {
+    let server = server().await;
+    call(&server, "POST", "/api/v1/namespaces/kube-system/secrets", json!({"metadata": {"name": "s"}})).await;
+    for path in [
+        "/api/v1/secrets/kube-system%2Fs",
+        "/api/v1/namespaces//secrets/kube-system%2Fs",
+        "/api/v1/namespaces/kube-system%2Fs/secrets",
+        "/api/v1/namespaces/default/secrets/..%2Fkube-system%2Fs",
+    ] {
+        assert_eq!(call(&server, "GET", path, Value::Null).await.0, 404, "{path}");
+    }
+}
+
 struct NoSecrets;
 
 #[async_trait]
