@@ -16,7 +16,7 @@ pub use aggregation::aggregated_rules;
 pub use attributes::{Attributes, User, forbidden};
 pub use bootstrap::bootstrap;
 pub use policy::{Decision, Policy, RoleRef};
-pub use rule::{Rule, covers, uncovered};
+pub use rule::{Rule, compact, covers, uncovered};
 
 /// The API group of roles and bindings.
 pub const GROUP: &str = "rbac.authorization.k8s.io";

@@ -1,5 +1,8 @@
 //! One rule of a role: what it allows, and whether some rules allow all that others do.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use machinery::Object;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -121,6 +124,37 @@ impl Rule {
             && (self.resource_names.is_empty()
                 || atom.resource_names.iter().any(|name| self.resource_names.contains(name)))
     }
+}
+
+/// As a refusal shows it: `{APIGroups:[""], Resources:["pods"], Verbs:["get" "list"]}`.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lists = [
+            ("APIGroups", &self.api_groups),
+            ("Resources", &self.resources),
+            ("NonResourceURLs", &self.non_resource_urls),
+            ("ResourceNames", &self.resource_names),
+            ("Verbs", &self.verbs),
+        ];
+        let shown = |(name, list): (&str, &Vec<String>)| {
+            let texts: Vec<String> = list.iter().map(|text| format!("{text:?}")).collect();
+            (!list.is_empty()).then(|| format!("{name}:[{}]", texts.join(" ")))
+        };
+        let parts: Vec<String> = lists.into_iter().filter_map(shown).collect();
+        write!(f, "{{{}}}", parts.join(", "))
+    }
+}
+
+/// The same permissions in fewer rules: those that differ in their verbs only become one. Sorted by their text.
+pub fn compact(rules: &[Rule]) -> Vec<Rule> {
+    let mut merged: BTreeMap<String, Rule> = BTreeMap::new();
+    for rule in rules {
+        let what = Rule { verbs: Vec::new(), ..rule.clone() };
+        let held = merged.entry(what.to_string()).or_insert(what);
+        let new: Vec<String> = rule.verbs.iter().filter(|verb| !held.verbs.contains(verb)).cloned().collect();
+        held.verbs.extend(new);
+    }
+    merged.into_values().collect()
 }
 
 fn holds(list: &[String], wanted: &str) -> bool {

@@ -381,3 +381,22 @@ fn with_the_defaults_everybody_may_do_what_they_need_and_no_more() {
         assert_eq!(policy.authorize(&asked).allowed, allowed, "{asked:?}");
     }
 }
+
+#[test]
+fn what_is_missing_is_told_once_per_resource() {
+    let rule = |verb: &str, resource: &str| crate::Rule {
+        verbs: vec![verb.into()],
+        api_groups: vec![String::new()],
+        resources: vec![resource.into()],
+        ..crate::Rule::default()
+    };
+    let missing = [rule("get", "secrets"), rule("get", "pods"), rule("list", "secrets"), rule("get", "pods")];
+    let told: Vec<String> = crate::compact(&missing).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            r#"{APIGroups:[""], Resources:["pods"], Verbs:["get"]}"#,
+            r#"{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}"#,
+        ]
+    );
+}

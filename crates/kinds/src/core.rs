@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod endpoints;
 pub(crate) mod event;
+pub mod limits;
 pub mod namespace;
 pub mod node;
 pub mod pod;

@@ -12,7 +12,7 @@ mod validate;
 
 use serde_json::Value;
 
-pub use fit::{default, prune};
+pub use fit::{admit_metadata, default, prune};
 pub use parse::parse;
 pub use pattern::Pattern;
 pub use validate::validate;

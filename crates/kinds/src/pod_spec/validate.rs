@@ -73,6 +73,7 @@ pub(crate) fn pod_spec(causes: &mut Vec<Cause>, at: &str, spec: &Value) {
             "must provide at least one DNS nameserver when `dnsPolicy` is None",
         ));
     }
+    sysctls(causes, &format!("{at}.securityContext"), spec.child(&["securityContext"]));
     scheduling(causes, at, spec);
     rest(causes, at, spec);
 }
@@ -257,7 +258,55 @@ fn mounts(causes: &mut Vec<Cause>, at: &str, c: &Value, volumes: &BTreeSet<&str>
             let detail = "must be unique";
             causes.push(Cause::invalid(format!("{at}.mountPath"), &path.into(), detail));
         }
+        sub_paths(causes, &at, m);
     }
+}
+
+/// Where in its volume a mount begins: a path that stays inside.
+fn sub_paths(causes: &mut Vec<Cause>, at: &str, mount: &Value) {
+    for key in ["subPath", "subPathExpr"] {
+        let path = mount.text(key);
+        let field = format!("{at}.{key}");
+        if path.starts_with('/') {
+            causes.push(Cause::invalid(&field, &path.into(), "must be a relative path"));
+        }
+        if path.split('/').any(|step| step == "..") {
+            causes.push(Cause::invalid(&field, &path.into(), "must not contain '..'"));
+        }
+    }
+    if !mount.text("subPath").is_empty() && !mount.text("subPathExpr").is_empty() {
+        let value = mount.get_or_null("subPathExpr");
+        let detail = "subPathExpr and subPath are mutually exclusive";
+        causes.push(Cause::invalid(format!("{at}.subPathExpr"), value, detail));
+    }
+}
+
+/// Kernel parameters of the pod: well-formed names, each once.
+fn sysctls(causes: &mut Vec<Cause>, at: &str, context: &Value) {
+    let mut seen = BTreeSet::new();
+    for (i, sysctl) in context.list("sysctls").iter().enumerate() {
+        let field = format!("{at}.sysctls[{i}].name");
+        let name = sysctl.text("name");
+        if name.is_empty() {
+            causes.push(Cause::required(field, ""));
+        } else if !is_sysctl_name(name) {
+            let detail = "must have at most 253 characters and match regex \
+                ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+            causes.push(Cause::invalid(field, &name.into(), detail));
+        } else if !seen.insert(name) {
+            causes.push(Cause::duplicate(field, &name.into()));
+        }
+    }
+}
+
+fn is_sysctl_name(name: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let good = |part: &str| {
+        part.starts_with(alphanumeric)
+            && part.ends_with(alphanumeric)
+            && part.chars().all(|c| alphanumeric(c) || matches!(c, '-' | '_'))
+    };
+    name.len() <= 253 && name.split(['.', '/']).all(good)
 }
 
 fn handlers(causes: &mut Vec<Cause>, at: &str, c: &Value, long_running: bool) {

@@ -47,6 +47,37 @@ fn pods_need_containers_with_names_and_images() {
 }
 
 #[test]
+fn mounts_stay_inside_and_kernel_parameters_have_names() {
+    let pod = |mount: Value, sysctls: Value| {
+        json!({"spec": {
+            "containers": [{"name": "c", "image": "i", "volumeMounts": [mount]}],
+            "volumes": [{"name": "v", "emptyDir": {}}],
+            "securityContext": {"sysctls": sysctls},
+        }})
+    };
+    let mount = |key: &str, path: &str| json!({"name": "v", "mountPath": "/x", key: path});
+    check(
+        "Pod",
+        pod(mount("subPath", "a/b..c"), json!([{"name": "kernel.shm_rmid-forced", "value": "1"}])),
+        "",
+    );
+    check(
+        "Pod",
+        pod(mount("subPathExpr", "/$(A)/../b"), json!([])),
+        "[spec.containers[0].volumeMounts[0].subPathExpr: Invalid value: \"/$(A)/../b\": must be a relative path, \
+         spec.containers[0].volumeMounts[0].subPathExpr: Invalid value: \"/$(A)/../b\": must not contain '..']",
+    );
+    check(
+        "Pod",
+        pod(mount("subPath", ""), json!([{"name": "foo-"}, {"name": "a.b"}, {"name": "a.b"}, {}])),
+        "[spec.securityContext.sysctls[0].name: Invalid value: \"foo-\": must have at most 253 characters and match \
+         regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$, \
+         spec.securityContext.sysctls[2].name: Duplicate value: \"a.b\", \
+         spec.securityContext.sysctls[3].name: Required value]",
+    );
+}
+
+#[test]
 fn selectors_match_their_templates() {
     for name in ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"] {
         check(name, workload(json!({})), "");

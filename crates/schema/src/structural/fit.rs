@@ -1,10 +1,58 @@
 //! Pruning and defaulting: making a custom resource fit its schema's structure.
 //!
-//! `metadata` of the root and of embedded resources is left alone by both.
+//! `metadata` of the root and of embedded resources is left alone by both; [`admit_metadata`] is for it.
 
 use serde_json::Value;
 
+use crate::decode::{self, Refusal};
 use crate::{Schema, SchemaRef};
+
+/// Makes the `metadata` of the root and of embedded resources what a server keeps: unknown fields go, and
+/// their paths are returned.
+///
+/// # Errors
+/// The first value in metadata that has the wrong type; the object is then in an unspecified state.
+pub fn admit_metadata(value: &mut Value, schema: &Schema) -> Result<Vec<String>, Refusal> {
+    let mut unknown = Vec::new();
+    admit_metadata_below(value, schema, &mut unknown)?;
+    Ok(unknown)
+}
+
+fn admit_metadata_below(
+    value: &mut Value,
+    schema: &Schema,
+    unknown: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map.iter_mut() {
+                match schema.properties.get(key).or(schema.additional_properties.as_ref()) {
+                    Some(SchemaRef::Builtin(_)) => unknown.extend(decode::admit_metadata(value)?),
+                    Some(SchemaRef::Inline(field)) => {
+                        let known = unknown.len();
+                        admit_metadata_below(value, field, unknown)?;
+                        put_in_front(unknown, known, key);
+                    }
+                    None => {}
+                }
+            }
+        }
+        Value::Array(items) => {
+            let Some(SchemaRef::Inline(shape)) = &schema.items else {
+                return Ok(());
+            };
+            for (index, item) in items.iter_mut().enumerate() {
+                let known = unknown.len();
+                admit_metadata_below(item, shape, unknown)?;
+                if unknown.len() > known {
+                    put_in_front(unknown, known, &format!("[{index}]"));
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    Ok(())
+}
 
 /// Removes the fields that the schema does not know and returns their paths, for example `spec.list[0].x`.
 /// Below `x-kubernetes-preserve-unknown-fields` nothing is removed, except inside of known fields.

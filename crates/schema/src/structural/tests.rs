@@ -220,6 +220,22 @@ mod fitting {
     }
 
     #[test]
+    fn metadata_has_the_fields_of_metadata_wherever_a_resource_is() {
+        let schema = parsed(json!({ "list": { "type": "array", "items": {
+            "type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true,
+        } } }));
+        let item =
+            json!({ "apiVersion": "v1", "kind": "A", "metadata": { "odd": 1, "name": "x" }, "spec": {} });
+        let mut value =
+            json!({ "metadata": { "name": "y", "labels": { "a": "b" }, "foo": {} }, "list": [item] });
+        let unknown = admit_metadata(&mut value, &schema).unwrap();
+        assert_eq!(unknown, ["list[0].metadata.odd", "metadata.foo"]);
+        assert_eq!(value["metadata"], json!({ "name": "y", "labels": { "a": "b" } }));
+        assert_eq!(value["list"][0]["metadata"], json!({ "name": "x" }));
+        assert!(admit_metadata(&mut json!({ "metadata": { "labels": 5 } }), &schema).is_err());
+    }
+
+    #[test]
     fn defaults_fill_what_is_absent_or_a_stray_null() {
         let schema = parsed(json!({ "spec": { "type": "object", "properties": {
             "a": { "type": "integer", "default": 1 },
