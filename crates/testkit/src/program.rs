@@ -131,8 +131,8 @@ fn guard(program: u32, folder: &Path) -> Child {
         .expect("there is a shell")
 }
 
-/// A port that nobody listens on, below the range that outgoing connections take theirs from. No two
-/// calls in one process return the same.
+/// A port that nobody listens on, like the few after it, below the range that outgoing connections
+/// take theirs from. No two calls in one process return the same.
 ///
 /// # Panics
 /// When there is none.
@@ -140,15 +140,15 @@ pub fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     // Test processes that run at the same time begin at different places.
-    let start = std::process::id().wrapping_mul(37) % 10_000;
-    let candidates = (0..10_000).filter_map(|n| u16::try_from(20_000 + (start + n) % 10_000).ok());
-    for port in candidates {
-        if !given.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            given.insert(port);
-            return port;
+    let start = std::process::id().wrapping_mul(37) % 1_000;
+    let blocks = (0..1_000).filter_map(|n| u16::try_from(20_000 + (start + n) % 1_000 * 10).ok());
+    for block in blocks {
+        let free = (block..block + 10).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+        if free && given.insert(block) {
+            return block;
         }
     }
-    panic!("no free port between 20000 and 29999");
+    panic!("no ten free ports between 20000 and 29999");
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 mod access;
 mod custom_resources;
 mod formats;
-//mod karmada_kinds;
+mod karmada_kinds;
 mod lookup;
 mod refusals;
 mod removal;
 mod server_side;
-//mod workloads;
+mod workloads;
 mod writing;
 
 use e2e::together;
