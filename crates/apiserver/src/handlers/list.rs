@@ -119,7 +119,7 @@ pub(crate) async fn handle(cx: &Context) -> Result<Response, Status> {
     check_options(cx, false)?;
     let selection = Selection::of(cx)?;
     let limit = usize::try_from(cx.query.number("limit")?.unwrap_or(0)).unwrap_or(0);
-    let (entries, revision, from) = select(cx, &selection, limit).await?;
+    let (entries, revision, from) = select(cx, &selection).await?;
     let mut meta = ListMeta { revision, ..ListMeta::default() };
     let Some(from) = from.filter(|_| limit > 0 && entries.len() > limit) else {
         return render::list(cx, &entries, &meta);
@@ -135,7 +135,6 @@ pub(crate) async fn handle(cx: &Context) -> Result<Response, Status> {
 async fn select(
     cx: &Context,
     selection: &Selection,
-    limit: usize,
 ) -> Result<(Vec<Arc<Entry>>, Revision, Option<i64>), Status> {
     let asked = revision_asked(cx)?;
     let token = cx.query.text("continue");
@@ -175,7 +174,6 @@ async fn select(
     let revision = reached.max(last);
     // A list of any version is served whole, as the cache has it.
     let from = if asked == Some(0) { None } else { i64::try_from(revision).ok() };
-    let _ = limit;
     Ok((filter(entries), revision, from))
 }
 

@@ -117,10 +117,10 @@ impl<'a> Write<'a> {
         hooks::before_admission(self.resource, self.user, &mut object);
         self.resource.default(&mut object);
         let attributes = self.attributes(Operation::Create, object.name());
-        let custom_fields = fields::Tracker::new(self.resource, self.subresource, self.options);
+        let tracker = fields::Tracker::new(self.resource, self.subresource, self.options);
         meta::stamp_new(&mut object, self.core.ids.uid(), self.core.now_text());
         if !self.options.apply {
-            custom_fields.track_new(&mut object, self.core);
+            tracker.track_new(&mut object, self.core);
         }
         self.core
             .admission
@@ -131,9 +131,8 @@ impl<'a> Write<'a> {
                 let name = machinery::meta::generate_name(&generate, || self.random());
                 object.metadata_mut().insert("name".into(), name.into());
             }
-            let mut candidate = object.clone_if(generated);
-            let target: &mut Object = candidate.as_mut().unwrap_or(&mut object);
-            match self.create_named(&attributes, target).await {
+            let mut candidate = if generated { object.clone() } else { std::mem::take(&mut object) };
+            match self.create_named(&attributes, &mut candidate).await {
                 Err(status) if generated && status.is_already_exists() && attempt + 1 < ATTEMPTS_MAX => {}
                 result => return result,
             }
@@ -347,14 +346,4 @@ pub(crate) fn is_finished(resource: &Resource, object: &Object) -> bool {
 /// Whether a namespace waits for its content to go.
 pub(crate) fn has_spec_finalizers(namespace: &Object) -> bool {
     namespace.at("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty())
-}
-
-trait CloneIf: Sized {
-    fn clone_if(&self, wanted: bool) -> Option<Self>;
-}
-
-impl CloneIf for Object {
-    fn clone_if(&self, wanted: bool) -> Option<Self> {
-        wanted.then(|| self.clone())
-    }
 }
