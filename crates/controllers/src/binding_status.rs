@@ -32,7 +32,7 @@ use crate::view::{self, NewCondition};
 
 /// Statuses of several members that come within this time are summed up together. Short against the
 /// time a rollout takes, long against the time between two members' reports of the same step.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// How long a template that we wrote is remembered while the cache does not show it.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -47,11 +47,11 @@ pub(crate) enum Error {
     #[error(transparent)]
     Template(#[from] TemplateError),
     #[error("could not sum up the status of {template}")]
-    Aggregate { template: TemplateKey, source: interpreter::Error },
+    Aggregate { template: String, source: interpreter::Error },
     #[error("could not write the status of {template}")]
-    TemplateStatus { template: TemplateKey, source: client::Error },
+    TemplateStatus { template: String, source: client::Error },
     #[error("could not find the resource of {template}")]
-    Kind { template: TemplateKey, source: crate::kinds::Error },
+    Kind { template: String, source: crate::kinds::Error },
 }
 
 /// A binding's status as its Works make it.
@@ -324,7 +324,7 @@ impl Controller {
             context.interpreter.aggregate_status(&template, &decision.items).map_err(|source| {
                 let message = queue::chain(&source);
                 context.recorder.warning(&*template, events::AGGREGATE_STATUS_FAILED, message);
-                Error::Aggregate { template: key.clone(), source }
+                Error::Aggregate { template: key.to_string(), source }
             })?;
         let empty = json!({});
         let status = |object: &Object| object.at("/status").cloned().unwrap_or_else(|| empty.clone());
@@ -333,7 +333,7 @@ impl Controller {
             .kinds
             .gvr(&key.kind)
             .await
-            .map_err(|source| Error::Kind { template: key.clone(), source })?;
+            .map_err(|source| Error::Kind { template: key.to_string(), source })?;
         let resource = context.client.resource(&gvr).namespace(&key.key.namespace);
         match resource.patch_status(&key.key.name, &Patch::Merge(&json!({ "status": change }))).await {
             Ok(written) => {
@@ -342,7 +342,7 @@ impl Controller {
                 Ok(())
             }
             Err(error) if error.is_not_found() => Ok(()),
-            Err(source) => Err(Error::TemplateStatus { template: key, source }),
+            Err(source) => Err(Error::TemplateStatus { template: key.to_string(), source }),
         }
     }
 }

@@ -154,11 +154,11 @@ impl Context {
         reference: &TemplateKey,
         at_least: &str,
     ) -> Result<Option<Arc<Object>>, TemplateError> {
-        let fail = |source| TemplateError::Read { template: reference.clone(), source };
+        let fail = |source| TemplateError::Read { template: reference.to_string(), source };
         let gvr = match self.kinds.gvr(&reference.kind).await {
             Ok(gvr) => gvr,
             Err(crate::kinds::Error::NotServed(_)) => return Ok(None),
-            Err(source) => return Err(TemplateError::Kind { template: reference.clone(), source }),
+            Err(source) => return Err(TemplateError::Kind { template: reference.to_string(), source }),
         };
         // A kind that has a binding is watched by the detector anyway.
         let informer = self.informers.get(&gvr);
@@ -212,7 +212,7 @@ pub(crate) enum TemplateError {
     #[error("could not find the resource of {template}")]
     Kind {
         /// The template.
-        template: TemplateKey,
+        template: String,
         /// Why.
         source: crate::kinds::Error,
     },
@@ -220,7 +220,7 @@ pub(crate) enum TemplateError {
     #[error("could not read {template}")]
     Read {
         /// The template.
-        template: TemplateKey,
+        template: String,
         /// Why.
         source: client::Error,
     },

@@ -209,11 +209,11 @@ pub(crate) enum ManifestError {
     #[error(
         "{0} exists in the cluster and is not managed by Karmada; set the conflict resolution to Overwrite to take it over"
     )]
-    Conflict(TemplateKey),
+    Conflict(String),
     #[error("could not apply {object}")]
-    Write { object: TemplateKey, source: client::Error },
+    Write { object: String, source: client::Error },
     #[error("could not read {object}")]
-    Read { object: TemplateKey, source: client::Error },
+    Read { object: String, source: client::Error },
 }
 
 /// Why a Work could not be brought into its member.
@@ -226,7 +226,7 @@ pub(crate) enum Error {
     #[error("could not apply {failed} of {total} manifests of work {work}: {first}")]
     Manifests { work: String, failed: usize, total: usize, first: String },
     #[error("could not remove {object} from the member")]
-    Delete { object: TemplateKey, source: ManifestError },
+    Delete { object: String, source: Box<ManifestError> },
     #[error("could not write the status of work {work}")]
     Status { work: String, source: client::Error },
     #[error("could not release work {work}")]
@@ -351,7 +351,7 @@ async fn observed(
     if informer.is_synced() {
         return Ok((resource, informer.get(&manifest.key())));
     }
-    let object = TemplateKey::of(manifest);
+    let object = TemplateKey::of(manifest).to_string();
     let live =
         resource.find(manifest.name()).await.map_err(|source| ManifestError::Read { object, source })?;
     Ok((resource, live.map(Arc::new)))
@@ -365,7 +365,7 @@ async fn apply(
     work: &Object,
     manifest: &Object,
 ) -> Result<(Arc<Object>, bool), ManifestError> {
-    let write = |source| ManifestError::Write { object: TemplateKey::of(manifest), source };
+    let write = |source| ManifestError::Write { object: TemplateKey::of(manifest).to_string(), source };
     let (resource, mut observed) = observed(member, connection, manifest).await?;
     let record = member.records.get(manifest);
     // The second round works on the live object: the informer did not show what the write met.
@@ -387,7 +387,9 @@ async fn apply(
                 }
                 return Ok((Arc::clone(object), false));
             }
-            (Action::Conflict, _) => return Err(ManifestError::Conflict(TemplateKey::of(manifest))),
+            (Action::Conflict, _) => {
+                return Err(ManifestError::Conflict(TemplateKey::of(manifest).to_string()));
+            }
             (Action::Update(wanted), _) => ("update", resource.update(&wanted).await),
             (Action::Create | Action::Nothing, _) => ("create", resource.create(manifest).await),
         };
@@ -398,14 +400,14 @@ async fn apply(
                 return Ok((Arc::new(written), true));
             }
             Err(error) if !is_live && is_stale(&error) => {
-                let object = TemplateKey::of(manifest);
+                let object = TemplateKey::of(manifest).to_string();
                 let read = |source| ManifestError::Read { object, source };
                 observed = resource.find(manifest.name()).await.map_err(read)?.map(Arc::new);
             }
             Err(error) => return Err(write(error)),
         }
     }
-    Err(ManifestError::Conflict(TemplateKey::of(manifest)))
+    Err(ManifestError::Conflict(TemplateKey::of(manifest).to_string()))
 }
 
 /// Whether a write failed because the object was not as the informer showed it. A member that lacks the
@@ -576,7 +578,9 @@ async fn remove_objects(member: &Arc<Member>, connection: &Connection, work: &Ob
         } else {
             delete(member, connection, &manifest).await
         };
-        result.map_err(|source| Error::Delete { object: TemplateKey::of(&manifest), source })?;
+        result
+            .map_err(Box::new)
+            .map_err(|source| Error::Delete { object: TemplateKey::of(&manifest).to_string(), source })?;
     }
     member.records.forget(work.name());
     Ok(())
@@ -594,7 +598,7 @@ async fn ours(
         }
         Ok((resource, None)) => {
             // The informer may not show yet what was created a moment ago.
-            let object = TemplateKey::of(manifest);
+            let object = TemplateKey::of(manifest).to_string();
             let read = |source| ManifestError::Read { object, source };
             let live = resource.find(manifest.name()).await.map_err(read)?;
             Ok(live.filter(|o| o.label(labels::MANAGED) == Some("true")).map(|o| (resource, Arc::new(o))))
@@ -621,7 +625,7 @@ async fn delete(
     };
     let result = resource.delete_if_present(manifest.name(), &options).await;
     metrics::member_write("delete", &member.name, manifest, result.is_ok());
-    result.map_err(|source| ManifestError::Write { object: TemplateKey::of(manifest), source })
+    result.map_err(|source| ManifestError::Write { object: TemplateKey::of(manifest).to_string(), source })
 }
 
 /// Labels that only mean something to us.
@@ -671,7 +675,7 @@ async fn set_free(
         Err(error) if error.is_not_found() => Ok(()),
         result => result
             .map(drop)
-            .map_err(|source| ManifestError::Write { object: TemplateKey::of(manifest), source }),
+            .map_err(|source| ManifestError::Write { object: TemplateKey::of(manifest).to_string(), source }),
     }
 }
 

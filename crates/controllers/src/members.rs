@@ -299,6 +299,10 @@ impl Member {
     }
 }
 
+/// Changes of an object that follow one another within this time are reported once. A rollout makes
+/// several in a few milliseconds; nobody waits for the ones in between.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// Wakes what a change of a member's object concerns: its status is read back, and if it is not as it was
 /// written it is put right.
 fn observe(member: &Weak<Member>, change: &Change) {
@@ -313,13 +317,13 @@ fn observe(member: &Weak<Member>, change: &Change) {
             if member.records.is_foreign(object) {
                 member.execution.add(work.to_owned());
             }
-            member.status.add(work.to_owned());
+            member.status.add_after(work.to_owned(), GATHER);
         }
         Change::Modified { old, new } => {
             if !member.records.is_own(new) && view::differs_after_pruning(old, new) {
                 member.execution.add(work.to_owned());
             }
-            member.status.add(work.to_owned());
+            member.status.add_after(work.to_owned(), GATHER);
         }
         Change::Deleted { .. } => member.execution.add(work.to_owned()),
     }

@@ -13,11 +13,14 @@ use runtime::{Change, Informer};
 
 use crate::context::Context;
 
+/// Policies by scope, namespace and name. Held for map operations only.
+type Parsed = Arc<RwLock<BTreeMap<(Scope, ObjectKey), Arc<Override>>>>;
+
 /// The override policies of the control plane.
 #[derive(Clone)]
 pub(crate) struct OverridesCache {
     informers: [Informer; 2],
-    parsed: Arc<RwLock<BTreeMap<(Scope, ObjectKey), Arc<Override>>>>,
+    parsed: Parsed,
 }
 
 impl OverridesCache {
@@ -26,7 +29,7 @@ impl OverridesCache {
         context: &Context,
         changed: impl Fn(Option<&Override>, Option<&Override>) + Clone + Send + Sync + 'static,
     ) -> Self {
-        let parsed: Arc<RwLock<BTreeMap<(Scope, ObjectKey), Arc<Override>>>> = Arc::default();
+        let parsed = Parsed::default();
         let informers = [Scope::Cluster, Scope::Namespaced].map(|scope| {
             let informer = context.informers.get(&Override::kind_of(scope).gvr());
             let (kept, changed) = (Arc::clone(&parsed), changed.clone());
@@ -71,8 +74,6 @@ impl OverridesCache {
         }
         // A Cluster that does not fit its type still has a name, which is what most rules look at.
         let cluster = Cluster::from_object(cluster).unwrap_or_else(|_| Cluster::named("", cluster.name()));
-        let all = |policies: &'_ [Arc<Override>]| policies.iter().map(Arc::clone).collect::<Vec<_>>();
-        let (cluster_policies, policies) = (all(&cluster_policies), all(&policies));
         overrides::apply(
             manifest,
             &cluster,

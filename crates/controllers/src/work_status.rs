@@ -96,7 +96,8 @@ fn status(
     };
     status["health"] = health.into();
     let was = known.and_then(|k| k.get("health")).and_then(Value::as_str);
-    if was != Some(health) && health != "Unknown" && interpreter.has(&kind, Operation::InterpretHealth) {
+    let has_turned = was.is_some_and(|was| was != health) && health != "Unknown";
+    if has_turned && interpreter.has(&kind, Operation::InterpretHealth) {
         let message = format!("{name} is {}", health.to_lowercase());
         decision.events.push((EventType::Normal, events::INTERPRET_HEALTH_SUCCEED, message));
     }

@@ -52,15 +52,15 @@ struct Item {
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
-    Template(#[from] TemplateError),
+    Template(#[from] Box<TemplateError>),
     #[error("could not claim {template} for {policy}")]
-    Claim { template: TemplateKey, policy: ObjectKey, source: client::Error },
+    Claim { template: String, policy: String, source: client::Error },
     #[error("could not take the claim off {object}")]
-    Unclaim { object: TemplateKey, source: client::Error },
+    Unclaim { object: String, source: client::Error },
     #[error("{policy} waits for override policies that do not exist: {missing}")]
     DependentOverrides { policy: ObjectKey, missing: String },
     #[error("could not count the replicas of {template}")]
-    Replicas { template: TemplateKey, source: interpreter::Error },
+    Replicas { template: String, source: Box<interpreter::Error> },
     #[error("priority class {class} does not exist")]
     NoPriorityClass { class: String },
     #[error("could not read {what}")]
@@ -68,7 +68,7 @@ enum Error {
     #[error("could not write binding {binding}")]
     Binding { binding: ObjectKey, source: client::Error },
     #[error("binding {binding} still belongs to an earlier {template}")]
-    ForeignOwner { binding: ObjectKey, template: TemplateKey },
+    ForeignOwner { binding: ObjectKey, template: String },
     #[error("could not release policy {policy}")]
     ReleasePolicy { policy: ObjectKey, source: client::Error },
 }
@@ -209,7 +209,7 @@ impl Detector {
     }
 
     async fn reconcile_template(&self, item: &Item, has_changed: bool) -> Result<Outcome, Error> {
-        let template = self.context.template(&item.template, "").await?;
+        let template = self.context.template(&item.template, "").await.map_err(Box::new)?;
         let Some(template) = template.filter(|template| !template.is_deleting()) else {
             lock(&self.waiting).remove(&item.template);
             lock(&self.claimed).remove(&item.template);
@@ -286,7 +286,7 @@ impl Detector {
             .kinds
             .gvr(&template.kind)
             .await
-            .map_err(|source| TemplateError::Kind { template: template.clone(), source })?;
+            .map_err(|source| Box::new(TemplateError::Kind { template: template.to_string(), source }))?;
         Ok(self.context.client.resource(&gvr).namespace(&template.key.namespace))
     }
 
@@ -298,7 +298,7 @@ impl Detector {
         scope: Scope,
         id: &str,
     ) -> Result<(), Error> {
-        let fail = |source| Error::Unclaim { object: TemplateKey::of(object), source };
+        let fail = |source| Error::Unclaim { object: TemplateKey::of(object).to_string(), source };
         let Some(patch) = build::without_claim(object, scope, id) else { return Ok(()) };
         match resource.patch(object.name(), &Patch::Merge(&patch)).await {
             Ok(_) => Ok(()),
@@ -394,7 +394,7 @@ impl Detector {
             Write::Create(binding) => resource.create(&binding).await,
             Write::Update(binding) => resource.update(&binding).await,
             Write::ForeignOwner => {
-                return Err(Error::ForeignOwner { binding: key.key, template: item.template.clone() });
+                return Err(Error::ForeignOwner { binding: key.key, template: item.template.to_string() });
             }
         };
         match result {
@@ -419,7 +419,7 @@ impl Detector {
         let patch = claim::metadata_patch(template, &claimed);
         let resource = self.template_resource(&key).await?;
         let written = resource.patch(template.name(), &Patch::Merge(&patch)).await.map_err(|source| {
-            Error::Claim { template: key.clone(), policy: policy.metadata.key(), source }
+            Error::Claim { template: key.to_string(), policy: policy.metadata.key().to_string(), source }
         })?;
         lock(&self.claimed).insert(key, written.resource_version().to_owned());
         Ok(Some(written))
@@ -432,7 +432,7 @@ impl Detector {
         self.context.interpreter.replicas(template).map_err(|source| {
             let message = queue::chain(&source);
             self.context.recorder.warning(template, events::GET_REPLICAS_FAILED, message);
-            Error::Replicas { template: TemplateKey::of(template), source }
+            Error::Replicas { template: TemplateKey::of(template).to_string(), source: Box::new(source) }
         })
     }
 

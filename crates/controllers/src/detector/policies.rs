@@ -121,7 +121,9 @@ impl Detector {
     async fn clean_unselected(&self, policy: &Policy) -> Result<(), Error> {
         for (key, binding) in self.bindings_of(policy) {
             let reference = TemplateKey::of_binding(&binding);
-            let Some(template) = self.context.template(&reference, "").await? else { continue };
+            let Some(template) = self.context.template(&reference, "").await.map_err(Box::new)? else {
+                continue;
+            };
             if matching::matches_any(&policy.spec.resource_selectors, &template) {
                 continue;
             }
@@ -211,7 +213,7 @@ impl Detector {
         for selector in policy.spec.resource_selectors.iter().filter(|s| !s.name.is_empty()) {
             let kind = GroupVersionKind::from_api_version(&selector.api_version, &selector.kind);
             let key = ObjectKey::new(&selector.namespace, &selector.name);
-            let template = self.context.template(&TemplateKey { kind, key }, "").await?;
+            let template = self.context.template(&TemplateKey { kind, key }, "").await.map_err(Box::new)?;
             let Some(template) = template.filter(|t| !t.is_deleting()) else { continue };
             let Some(owner) = claim::claim_of(&template) else { continue };
             if owner.policy == Claimant::of(policy) {
