@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use client::{Client, Patch};
 use machinery::selector::LabelSelector;
-use machinery::{GroupVersionResource, Object, OwnerReference};
+use machinery::{GroupVersionResource, Object, ObjectKey, OwnerReference};
+use runtime::{Change, Informer, Queue};
 use serde_json::json;
 
 /// How the candidates stand to the owner.
@@ -79,6 +80,35 @@ pub(crate) async fn set_owners(
         Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
         result => result.map(|_| ()),
     }
+}
+
+/// Wakes the owner of every object that changes: the one its controller reference names, or for an
+/// orphan all those of the kind `owner_kind` whose selector matches it.
+pub(crate) fn wake_owners(
+    owned: &Informer,
+    owners: &Informer,
+    owner_kind: &'static str,
+    queue: &Queue<ObjectKey>,
+) {
+    let (wake, known) = (queue.clone(), owners.clone());
+    owned.on_change(move |change: &Change| {
+        // The state before counts too: who has lost an object must count again.
+        for object in [Some(change.object()), change.old()].into_iter().flatten() {
+            match object.controller_owner() {
+                Some(owner) if owner.kind == owner_kind => {
+                    wake.add(ObjectKey::new(object.namespace(), &owner.name))
+                }
+                Some(_) => {}
+                None => {
+                    for owner in known.list_in(object.namespace()) {
+                        if selector(&owner).is_some_and(|s| s.matches_object(object)) {
+                            wake.add(owner.key());
+                        }
+                    }
+                }
+            }
+        }
+    });
 }
 
 /// `spec.selector` of a workload; nothing when it is empty or malformed (which would match everything).

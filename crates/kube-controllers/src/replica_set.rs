@@ -154,24 +154,7 @@ pub async fn run(context: Context) {
     };
     let wake = queue.clone();
     sets.on_change(move |change: &Change| wake.add(change.object().key()));
-    let (wake, known) = (queue.clone(), sets.clone());
-    pods.on_change(move |change: &Change| {
-        for pod in [Some(change.object()), change.old()].into_iter().flatten() {
-            match pod.controller_owner() {
-                Some(owner) if owner.kind == "ReplicaSet" => {
-                    wake.add(ObjectKey::new(pod.namespace(), &owner.name))
-                }
-                Some(_) => {}
-                None => {
-                    for set in known.list_in(pod.namespace()) {
-                        if owned::selector(&set).is_some_and(|s| s.matches_object(pod)) {
-                            wake.add(set.key());
-                        }
-                    }
-                }
-            }
-        }
-    });
+    owned::wake_owners(&pods, &sets, "ReplicaSet", &queue);
     let shutdown = context.shutdown.clone();
     queue::run(&queue, 4, &shutdown, move |key| {
         let controller = controller.clone();

@@ -46,24 +46,7 @@ pub async fn run(context: Context) {
         Controller { context: context.clone(), deployments: deployments.clone(), sets: sets.clone() };
     let wake = queue.clone();
     deployments.on_change(move |change: &Change| wake.add(change.object().key()));
-    let (wake, known) = (queue.clone(), deployments.clone());
-    sets.on_change(move |change: &Change| {
-        for set in [Some(change.object()), change.old()].into_iter().flatten() {
-            match set.controller_owner() {
-                Some(owner) if owner.kind == "Deployment" => {
-                    wake.add(ObjectKey::new(set.namespace(), &owner.name))
-                }
-                Some(_) => {}
-                None => {
-                    for deployment in known.list_in(set.namespace()) {
-                        if owned::selector(&deployment).is_some_and(|s| s.matches_object(set)) {
-                            wake.add(deployment.key());
-                        }
-                    }
-                }
-            }
-        }
-    });
+    owned::wake_owners(&sets, &deployments, "Deployment", &queue);
     let shutdown = context.shutdown.clone();
     queue::run(&queue, 4, &shutdown, move |key| {
         let controller = controller.clone();
