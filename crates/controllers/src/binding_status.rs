@@ -32,7 +32,7 @@ use crate::view::{self, NewCondition};
 
 /// Statuses of several members that come within this time are summed up together. Short against the
 /// time a rollout takes, long against the time between two members' reports of the same step.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(30);
 
 /// How long a template that we wrote is remembered while the cache does not show it.
 const REMEMBERED: Duration = Duration::from_secs(5);

@@ -301,7 +301,7 @@ impl Member {
 
 /// Changes of an object that follow one another within this time are reported once. A rollout makes
 /// several in a few milliseconds; nobody waits for the ones in between.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(15);
 
 /// Wakes what a change of a member's object concerns: its status is read back, and if it is not as it was
 /// written it is put right.

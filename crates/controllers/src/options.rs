@@ -151,3 +151,24 @@ pub fn is_selected(selection: &[String], name: &str, on_by_default: bool) -> boo
     }
     selection.iter().any(|s| s == name) || (on_by_default && selection.iter().any(|s| s == "*"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controllers_are_selected_by_name_or_star_and_a_minus_wins() {
+        for (selection, on_by_default, expected) in [
+            ("*", true, true),
+            ("*", false, false),
+            ("*,binding", false, true),
+            ("binding", true, true),
+            ("execution", true, false),
+            ("*,-binding", true, false),
+            ("-binding,binding", true, false),
+        ] {
+            let selection: Vec<String> = selection.split(',').map(ToOwned::to_owned).collect();
+            assert_eq!(is_selected(&selection, "binding", on_by_default), expected, "{selection:?}");
+        }
+    }
+}
