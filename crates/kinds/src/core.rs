@@ -11,4 +11,5 @@ pub(crate) mod pod_table;
 pub(crate) mod quota;
 pub(crate) mod replication;
 pub mod service;
+pub mod usage;
 pub(crate) mod volume;

@@ -39,7 +39,7 @@ mod quantities;
 mod rules;
 mod tables;
 
-pub use crate::core::{limits, namespace, node, pod, service};
+pub use crate::core::{limits, namespace, node, pod, service, usage};
 pub use rules::{Column, Rules};
 pub use table::{all, find, find_kind};
 
