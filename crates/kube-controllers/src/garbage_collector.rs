@@ -178,7 +178,17 @@ impl Collector {
                     self.queue.add((informer.gvr().clone(), key));
                 }
             }
-        } else if !owners.is_empty() || ends_slowly(object) {
+            return;
+        }
+        if let Some(old) = change.old() {
+            // An owner that this object has let go of no longer waits for it.
+            for owner in let_go(old, object) {
+                if let Some((informer, key)) = self.locate(&owner, object.namespace()) {
+                    self.queue.add((informer.gvr().clone(), key));
+                }
+            }
+        }
+        if !owners.is_empty() || ends_slowly(object) {
             self.queue.add((gvr.clone(), object.key()));
         }
     }
@@ -344,6 +354,15 @@ impl Collector {
     }
 }
 
+/// Owners that an object had and no longer has, or no longer blocks.
+fn let_go(old: &Object, new: &Object) -> Vec<OwnerReference> {
+    let kept = new.owner_references();
+    let still = |o: &OwnerReference| {
+        kept.iter().any(|k| k.uid == o.uid && k.block_owner_deletion == o.block_owner_deletion)
+    };
+    old.owner_references().into_iter().filter(|o| !still(o)).collect()
+}
+
 fn ends_slowly(object: &Object) -> bool {
     object.is_deleting() && (object.has_finalizer(FOREGROUND) || object.has_finalizer(ORPHAN))
 }
@@ -368,6 +387,27 @@ mod tests {
     fn absent_owners_are_taken_off_an_object_that_has_others() {
         assert_eq!(decide(&owners(&[Owner::Absent, Owner::Present])), Decision::Disown(vec!["u0".into()]));
         assert_eq!(decide(&owners(&[Owner::Present, Owner::Waiting])), Decision::Disown(vec!["u1".into()]));
+    }
+
+    #[test]
+    fn an_owner_hears_that_a_dependent_has_let_go_of_it() {
+        let reference = |uid: &str, blocks: bool| OwnerReference {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            name: uid.into(),
+            uid: uid.into(),
+            controller: None,
+            block_owner_deletion: Some(blocks),
+        };
+        let with = |references: &[OwnerReference]| {
+            let mut object = Object::new("v1", "ConfigMap", "ns", "dependent");
+            object.set_owner_references(references);
+            object
+        };
+        let old = with(&[reference("a", true), reference("b", true), reference("c", true)]);
+        let new = with(&[reference("b", true), reference("c", false)]);
+        let gone: Vec<String> = let_go(&old, &new).into_iter().map(|r| r.uid).collect();
+        assert_eq!(gone, ["a", "c"]);
     }
 
     #[test]

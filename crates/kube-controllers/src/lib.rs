@@ -7,6 +7,7 @@
 //! garbage_collector    deletes what its owners have left behind, of any kind
 //! service_account      keeps a `default` service account in every namespace
 //! token                fills service account token Secrets
+//! root_ca              publishes the authority's certificate in every namespace
 //! role_aggregation     unites the rules of aggregated ClusterRoles
 //! deployment           rolls Deployments out through ReplicaSets
 //! replica_set          keeps the wanted number of Pods
@@ -26,6 +27,7 @@ pub mod namespace;
 mod owned;
 pub mod replica_set;
 pub mod role_aggregation;
+pub mod root_ca;
 pub mod service_account;
 pub mod token;
 
@@ -65,6 +67,7 @@ pub async fn run(set: Set, context: Context) {
     ];
     if set == Set::Member {
         tasks.push(spawn("service-account-controller", service_account::run(context.clone())));
+        tasks.push(spawn("root-ca-cert-publisher", root_ca::run(context.clone())));
         tasks.push(spawn("deployment-controller", deployment::run(context.clone())));
         tasks.push(spawn("replicaset-controller", replica_set::run(context.clone())));
         tasks.push(spawn("endpointslice-controller", endpoint_slice::run(context)));
