@@ -57,7 +57,7 @@ pub async fn run(context: Context) {
     queue::run(&queue, 2, &shutdown, move |name: String| {
         let (context, namespaces, maps) = (context.clone(), namespaces.clone(), maps.clone());
         async move {
-            if !namespaces.get(&ObjectKey::new("", &name)).is_some_and(|n| !n.is_deleting()) {
+            if namespaces.get(&ObjectKey::new("", &name)).is_none_or(|n| n.is_deleting()) {
                 return Ok(Outcome::Done);
             }
             let known = maps.get(&ObjectKey::new(&name, NAME));
