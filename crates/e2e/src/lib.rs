@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use machinery::Object;
-use testkit::{Cluster, Folder, Kubectl, Program, Version, eventually, free_port, tools};
+use serde_json::Value;
+use testkit::{Cluster, Folder, Kubectl, Outcome, Program, Version, eventually, finish, free_port, tools};
 
 /// For what happens within milliseconds, on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ pub struct Up {
 }
 
 impl Up {
-    /// Starts `karmada up` with further arguments and waits until its API server is ready.
+    /// Starts `karmada up` with further arguments and waits until it says that everything is up.
     #[track_caller]
     pub fn start(more: &[&str]) -> Self {
         let mut up = Self {
@@ -43,17 +44,26 @@ impl Up {
         up
     }
 
-    /// Starts it on the data that is there and waits until its API server is ready.
+    /// Starts it on the data that is there.
     #[track_caller]
-    pub fn start_again(&mut self) {
+    pub fn begin(&mut self) {
         let mut command = Command::new(tools::program("karmada"));
         command.arg("up").arg("--data-dir").arg(self.data()).args(["--port", &self.port.to_string()]);
         command.args(&self.more);
-        let program = self.program.insert(Program::start("up", command, self.folder.path()));
-        let kubeconfig = self.folder.path().join("data").join("karmada.config");
-        eventually(SOON, "the control plane is ready", || {
+        self.program = Some(Program::start("up", command, self.folder.path()));
+    }
+
+    /// Starts it on the data that is there and waits until it says that everything is up.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        self.begin();
+        let program = self.program.as_mut().expect("it has just begun");
+        let state = self.folder.path().join("data").join("up.json");
+        eventually(SOON, "everything is up", || {
             program.check_running()?;
-            Cluster::open(&kubeconfig, "karmada-apiserver")?.check_ready()
+            let state: Value = serde_json::from_slice(&std::fs::read(&state)?)?;
+            ensure!(state["ready"] == true, "up.json says {state}");
+            Ok(())
         });
     }
 
@@ -112,6 +122,66 @@ impl Up {
     }
 }
 
+/// A member cluster that runs as a program of its own, like one that is far away.
+#[derive(Debug)]
+pub struct LocalCluster {
+    name: String,
+    program: Option<Program>,
+    folder: Folder,
+    port: u16,
+}
+
+impl LocalCluster {
+    /// Starts a cluster and waits until its API server is ready.
+    #[track_caller]
+    pub fn start(name: &str) -> Self {
+        let mut cluster =
+            Self { name: name.into(), program: None, folder: Folder::new(name), port: free_port() };
+        cluster.start_again();
+        cluster
+    }
+
+    /// Starts it on the data that is there and waits until its API server is ready.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        let mut command = Command::new(tools::program("karmada"));
+        command.args(["local-cluster", "--name", &self.name, "--port", &self.port.to_string()]);
+        command.arg("--data-dir").arg(self.folder.path().join("data"));
+        let kubeconfig = self.kubeconfig();
+        let program = self.program.insert(Program::start(&self.name, command, self.folder.path()));
+        eventually(SOON, "the cluster is ready", || {
+            program.check_running()?;
+            Cluster::open(&kubeconfig, &self.name)?.check_ready()
+        });
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.program = None;
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("data").join("kubeconfig")
+    }
+
+    /// The cluster's API server.
+    #[track_caller]
+    pub fn cluster(&self) -> Cluster {
+        Cluster::open(&self.kubeconfig(), &self.name).expect("it has written its kubeconfig")
+    }
+}
+
+/// Calls karmadactl for a control plane.
+#[track_caller]
+pub fn karmadactl(control_plane: &Cluster, line: &str) -> Outcome {
+    let mut command = Command::new(tools::program("karmadactl"));
+    command.args(line.split_whitespace());
+    command.arg("--kubeconfig").arg(control_plane.kubeconfig());
+    command.args(["--karmada-context", control_plane.context()]);
+    finish(&format!("karmadactl {line}"), command, "")
+}
+
 /// Says unless the condition Ready of a cluster has a status.
 ///
 /// # Errors
@@ -124,7 +194,7 @@ pub fn cluster_is(control_plane: &Cluster, name: &str, ready: &str) -> anyhow::R
 }
 
 /// A condition of an object's status.
-pub fn condition<'a>(object: &'a Object, name: &str) -> Option<&'a serde_json::Value> {
+pub fn condition<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
     let conditions = object.at("/status/conditions")?.as_array()?;
     conditions.iter().find(|condition| condition["type"] == name)
 }

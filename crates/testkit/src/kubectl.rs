@@ -172,9 +172,12 @@ impl Kubectl {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end; `line` is what failures call it.
+///
+/// # Panics
+/// When it cannot be started or hangs.
 #[track_caller]
-fn finish(line: &str, mut command: Command, input: &str) -> Outcome {
+pub fn finish(line: &str, mut command: Command, input: &str) -> Outcome {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -13,6 +13,6 @@ pub mod tools;
 
 pub use cluster::{Cluster, block_on};
 pub use folder::Folder;
-pub use kubectl::{Kubectl, Outcome, Running, Version};
+pub use kubectl::{Kubectl, Outcome, Running, Version, finish};
 pub use patience::eventually;
 pub use program::{Program, free_port};

@@ -112,7 +112,7 @@ fn a_namespace_takes_everything_in_it_along(kubectl: &Kubectl, cluster: &Cluster
         Ok(())
     });
     let told = inside.fails("create configmap late");
-    contains(&told, "Error from server (Forbidden)");
+    contains(&told, "configmaps \"late\" is forbidden");
     contains(&told, "because it is being terminated");
     assert_eq!(inside.ok(&format!("get namespace {namespace} -o jsonpath={{.status.phase}}")), "Terminating");
     inside.ok(r#"patch configmap held --type=merge -p '{"metadata":{"finalizers":null}}'"#);

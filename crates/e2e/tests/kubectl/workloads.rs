@@ -19,6 +19,7 @@ told_by_both_kubectls!(Member:
     a_cordoned_node_takes_no_new_pods,
     objects_are_waited_for,
     a_member_takes_the_same_commands_as_any_cluster,
+    every_namespace_has_the_authoritys_certificate,
 );
 
 told_by_the_current_kubectl!(Member:
@@ -227,7 +228,8 @@ fn objects_are_waited_for(kubectl: &Kubectl, _: &Cluster) {
     assert_eq!(pods.lines().count(), 2, "{pods}");
     let told = kubectl.fails("wait --for=condition=failed deployment/web --timeout=1s");
     contains(&told, "timed out waiting for the condition on deployments/web");
-    let mut waiting = kubectl.start("wait --for=delete deployment/web --timeout=60s");
+    let mut waiting = kubectl.start("wait --for=delete deployment/web --timeout=60s -v=6");
+    waiting.prints(SOON, "watch=true");
     kubectl.ok("delete deployment web");
     assert_eq!(waiting.ends(SOON), 0, "{}", waiting.printed());
 }
@@ -249,6 +251,9 @@ fn a_member_takes_the_same_commands_as_any_cluster(kubectl: &Kubectl, _: &Cluste
     kubectl.ok("wait --for=condition=ready pod/alone --timeout=60s");
     kubectl.ok("delete pod alone");
     contains(&kubectl.ok("get serviceaccount default -o name"), "serviceaccount/default");
+}
+
+fn every_namespace_has_the_authoritys_certificate(kubectl: &Kubectl, _: &Cluster) {
     eventually(SOON, "the authority's certificate is published", || {
         let found = kubectl.run("get configmap kube-root-ca.crt -o jsonpath={.data}");
         anyhow::ensure!(found.stdout.contains("BEGIN CERTIFICATE"), "{found:?}");

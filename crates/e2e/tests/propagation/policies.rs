@@ -93,19 +93,6 @@ fn an_object_that_no_longer_matches_is_let_go() {
 }
 
 #[test]
-fn preemption_takes_over_from_a_lower_priority() {
-    let up = together();
-    let stage = Stage::set(&up, "preemption");
-    let object = "{apiVersion: v1, kind: ConfigMap, name: c}";
-    stage.apply(&(config_map("c", "1") + &prioritised("first", object, "member1", 1)));
-    claimed_by(&stage, "c", Some("first"));
-    stage.apply(&policy("second", object, &on("member2"), "  priority: 2"));
-    stage.apply(&policy("third", object, &on("member3"), "  priority: 3\n  preemption: Always"));
-    claimed_by(&stage, "c", Some("third"));
-    stage.config_map_is_on("c", &["member3"]);
-}
-
-#[test]
 fn one_policy_of_the_namespace_beats_any_of_the_cluster() {
     let up = together();
     let stage = Stage::set(&up, "beats");
