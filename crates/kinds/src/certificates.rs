@@ -4,7 +4,7 @@ use machinery::{Cause, Object};
 use serde_json::{Map, Value};
 
 use crate::checks::required;
-use crate::fields::Read;
+use crate::fields::{Fill, Read};
 use crate::rules::{drop_status, keep, keep_status};
 use crate::tables::{AGE, NAME, NONE, age, text};
 use crate::{Column, Rules};
@@ -74,6 +74,21 @@ pub fn prepare_approval(new: &mut Object, old: &Object) {
         new.remove("/status/conditions");
     } else {
         new.set("/status/conditions", conditions);
+    }
+}
+
+/// Dates the conditions that come without dates: a status that stays has changed when it did, all else does now.
+/// `now` is RFC 3339 text.
+pub fn date_conditions(new: &mut Object, old: &Object, now: &str) {
+    let before = old.value().child(&["status"]).list("conditions").to_vec();
+    let Some(status) = new.fields_mut().map_mut("status") else { return };
+    for condition in status.maps_mut("conditions") {
+        condition.fill("lastUpdateTime", now);
+        let same = |c: &&Value| {
+            c.text("type") == condition.text("type") && c.text("status") == condition.text("status")
+        };
+        let since = before.iter().find(same).map_or("", |c| c.text("lastTransitionTime")).to_owned();
+        condition.fill("lastTransitionTime", if since.is_empty() { now } else { &since });
     }
 }
 

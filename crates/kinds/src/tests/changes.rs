@@ -390,3 +390,24 @@ fn admission_adds_patience_once() {
     crate::node::taint_not_ready(&mut node);
     assert_eq!(node.at("/spec/taints").and_then(Value::as_array).map(Vec::len), Some(1));
 }
+
+#[test]
+fn conditions_of_signing_requests_are_dated() {
+    let condition = |status: &str| json!({"type": "Approved", "status": status});
+    let of = |condition: Value| {
+        object("CertificateSigningRequest", json!({"status": {"conditions": [condition]}}))
+    };
+    let mut first = of(condition("True"));
+    crate::certificates::date_conditions(&mut first, &of(json!({})), "T1");
+    assert_eq!(
+        first.at("/status/conditions/0").unwrap(),
+        &json!({"type": "Approved", "status": "True", "lastUpdateTime": "T1", "lastTransitionTime": "T1"})
+    );
+    let mut again = of(condition("True"));
+    crate::certificates::date_conditions(&mut again, &first, "T2");
+    assert_eq!(again.str_at("/status/conditions/0/lastTransitionTime"), Some("T1"), "nothing changed");
+    assert_eq!(again.str_at("/status/conditions/0/lastUpdateTime"), Some("T2"));
+    let mut failed = of(condition("False"));
+    crate::certificates::date_conditions(&mut failed, &first, "T3");
+    assert_eq!(failed.str_at("/status/conditions/0/lastTransitionTime"), Some("T3"));
+}
