@@ -21,7 +21,7 @@ pub enum Error {
         /// What was being done.
         what: String,
         /// What the transport said.
-        source: Box<kube::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The answer did not come in time.
     #[error("could not {what}: no answer within {after:?}")]

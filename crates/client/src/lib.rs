@@ -18,11 +18,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
 use kube::client::Body;
 use machinery::{GroupVersionResource, Status};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tower::{BoxError, Service};
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Service, ServiceExt as _};
 
 pub use budget::Budget;
 pub use discovery::{ApiResource, Discovered};
@@ -39,8 +42,16 @@ pub(crate) type What<'a> = &'a (dyn Fn() -> String + Send + Sync);
 #[derive(Clone)]
 pub struct Client {
     kube: kube::Client,
+    /// A server in this process is called at once; the client's way leads over another task, there and
+    /// back.
+    direct: Option<Direct>,
     gate: Arc<Gate>,
 }
+
+/// The body of an answer, of whatever transport.
+pub(crate) type Answer = UnsyncBoxBody<Bytes, BoxError>;
+
+type Direct = BoxCloneSyncService<Request<Body>, Response<Answer>, BoxError>;
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,19 +62,22 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client over an already configured transport.
     pub fn new(kube: kube::Client, budget: Budget) -> Self {
-        Self { kube, gate: Arc::new(Gate::new(budget)) }
+        Self { kube, direct: None, gate: Arc::new(Gate::new(budget)) }
     }
 
     /// A client that calls an API server in the same process: no socket, no TLS.
     pub fn in_process<S, B>(service: S, budget: Budget) -> Self
     where
-        S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
         S::Error: Into<BoxError>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self::new(kube::Client::new(service, "default"), budget)
+        let direct = service.map_response(boxed).map_err(Into::into);
+        let direct = BoxCloneSyncService::new(direct);
+        let kube = kube::Client::new(direct.clone(), "default");
+        Self { direct: Some(direct), ..Self::new(kube, budget) }
     }
 
     /// A client from a kubeconfig file; the file's current context when none is named.
@@ -113,13 +127,17 @@ impl Client {
 
     /// Sends a request within the budget and returns the response with its body still streaming.
     /// Failures of the server come back as [`Error::Api`].
-    pub(crate) async fn send(&self, what: What<'_>, request: Request<Body>) -> Result<Response<Body>, Error> {
+    pub(crate) async fn send(
+        &self,
+        what: What<'_>,
+        request: Request<Body>,
+    ) -> Result<Response<Answer>, Error> {
         let _permit = self.gate.enter(what).await?;
-        let response = match tokio::time::timeout(self.gate.budget().timeout, self.kube.send(request)).await {
+        let response = match tokio::time::timeout(self.gate.budget().timeout, self.deliver(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(source)) => {
                 self.gate.failed();
-                return Err(Error::Unreachable { what: what(), source: Box::new(source) });
+                return Err(Error::Unreachable { what: what(), source });
             }
             Err(_) => {
                 self.gate.failed();
@@ -135,10 +153,17 @@ impl Client {
         Err(Error::Api { what: what(), source: Box::new(failure(code, &body)) })
     }
 
-    async fn body(&self, what: What<'_>, response: Response<Body>) -> Result<Bytes, Error> {
-        match tokio::time::timeout(self.gate.budget().timeout, response.into_body().collect_bytes()).await {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(source)) => Err(Error::Unreachable { what: what(), source: Box::new(source) }),
+    async fn deliver(&self, request: Request<Body>) -> Result<Response<Answer>, BoxError> {
+        match &self.direct {
+            Some(service) => service.clone().oneshot(request).await,
+            None => Ok(boxed(self.kube.send(request).await?)),
+        }
+    }
+
+    async fn body(&self, what: What<'_>, response: Response<Answer>) -> Result<Bytes, Error> {
+        match tokio::time::timeout(self.gate.budget().timeout, response.into_body().collect()).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(source)) => Err(Error::Unreachable { what: what(), source }),
             Err(_) => Err(Error::TimedOut { what: what(), after: self.gate.budget().timeout }),
         }
     }
@@ -197,6 +222,14 @@ impl Client {
         let version = self.get_json("/version").await?;
         Ok(version.get("gitVersion").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
+}
+
+fn boxed<B>(response: Response<B>) -> Response<Answer>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    response.map(|body| body.map_err(Into::into).boxed_unsync())
 }
 
 /// What kubectl asks for when it prints a table.

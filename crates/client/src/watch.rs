@@ -1,14 +1,16 @@
 //! The stream of changes of one resource.
 
+use std::io::BufRead as _;
+
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
-use http_body_util::BodyExt;
-use kube::client::Body;
+use http_body_util::BodyExt as _;
 use machinery::{Object, Status};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Error;
+use crate::{Answer, Error};
 
 /// What to watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,15 +79,16 @@ const LINE_LEN_MAX: usize = 16 * 1024 * 1024;
 
 struct Lines {
     what: String,
-    body: Body,
-    buffer: Vec<u8>,
-    /// Bytes at the start of `buffer` already known to hold no line end.
-    searched: usize,
+    body: Answer,
+    /// What was received and not looked at yet. Lines are read where they arrived.
+    received: Bytes,
+    /// The beginning of a line whose end has not been received yet.
+    begun: Vec<u8>,
 }
 
 impl WatchStream {
-    pub(crate) fn new(what: String, body: Body) -> Self {
-        let lines = Lines { what, body, buffer: Vec::new(), searched: 0 };
+    pub(crate) fn new(what: String, body: Answer) -> Self {
+        let lines = Lines { what, body, received: Bytes::new(), begun: Vec::new() };
         let events = stream::unfold(Some(lines), |lines| async move {
             let mut lines = lines?;
             match lines.next().await {
@@ -111,35 +114,41 @@ impl WatchStream {
 impl Lines {
     async fn next(&mut self) -> Option<Result<WatchEvent, Error>> {
         loop {
-            if let Some(end) = self.buffer[self.searched..].iter().position(|b| *b == b'\n') {
-                let end = self.searched + end;
-                let event = parse(&self.what, &self.buffer[..end]);
-                self.buffer.drain(..=end);
-                self.searched = 0;
-                match event {
-                    Ok(None) => continue,
+            while let Some(line) = self.line() {
+                match parse(&self.what, &line) {
+                    Ok(None) => {}
                     Ok(Some(event)) => return Some(Ok(event)),
                     Err(error) => return Some(Err(error)),
                 }
             }
-            self.searched = self.buffer.len();
-            if self.buffer.len() > LINE_LEN_MAX {
+            if self.begun.len() > LINE_LEN_MAX {
                 let source = serde::de::Error::custom("a watch event larger than any object can be");
                 return Some(Err(Error::Decode { what: self.what.clone(), source }));
             }
             match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
-                Some(Err(error)) => {
-                    let source = Box::new(error);
+                Some(Ok(frame)) => self.received = frame.into_data().unwrap_or_default(),
+                Some(Err(source)) => {
                     return Some(Err(Error::Unreachable { what: self.what.clone(), source }));
                 }
                 None => return None,
             }
         }
+    }
+
+    /// The next complete line among what was received; what is left over becomes the beginning of one.
+    fn line(&mut self) -> Option<Bytes> {
+        let mut rest: &[u8] = &self.received;
+        let len = rest.skip_until(b'\n').unwrap_or_default();
+        let received = self.received.split_to(len);
+        if !received.ends_with(b"\n") {
+            self.begun.extend_from_slice(&received);
+            return None;
+        }
+        if self.begun.is_empty() {
+            return Some(received);
+        }
+        self.begun.extend_from_slice(&received);
+        Some(std::mem::take(&mut self.begun).into())
     }
 }
 
@@ -163,4 +172,58 @@ fn parse(what: &str, line: &[u8]) -> Result<Option<WatchEvent>, Error> {
         // A server newer than this client may know more; what is not understood carries no change.
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    fn versions(frames: &[&str]) -> Vec<String> {
+        let frames: Vec<_> = frames
+            .iter()
+            .map(|frame| Ok(http_body::Frame::data(Bytes::copy_from_slice(frame.as_bytes()))))
+            .collect();
+        let body = http_body_util::StreamBody::new(stream::iter(frames)).boxed_unsync();
+        let mut events = WatchStream::new("watch pods".into(), body);
+        let mut seen = Vec::new();
+        while let Some(event) = events.next().now_or_never().expect("everything has been received") {
+            seen.push(match event {
+                Ok(WatchEvent::Added(object)) => object.resource_version().to_owned(),
+                Ok(WatchEvent::Bookmark { resource_version }) => format!("bookmark {resource_version}"),
+                Ok(other) => format!("{other:?}"),
+                Err(error) => error.to_string(),
+            });
+        }
+        seen
+    }
+
+    fn line(ty: &str, version: &str) -> String {
+        let object = serde_json::json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p", "resourceVersion": version },
+        });
+        format!("{}\n", serde_json::json!({ "type": ty, "object": object }))
+    }
+
+    #[test]
+    fn lines_are_whole_however_they_are_cut() {
+        let text = [line("ADDED", "1"), "\n".into(), line("BOOKMARK", "2"), line("ADDED", "3")].concat();
+        let expected = ["1", "bookmark 2", "3"];
+        assert_eq!(versions(&[&text]), expected);
+        for cut in 0..text.len() {
+            let (head, tail) = text.split_at(cut);
+            assert_eq!(versions(&[head, tail]), expected, "cut at {cut}");
+            assert_eq!(versions(&[head, "", tail]), expected, "cut at {cut}, with nothing in between");
+        }
+        let bytes: Vec<String> = text.chars().map(String::from).collect();
+        let bytes: Vec<&str> = bytes.iter().map(String::as_str).collect();
+        assert_eq!(versions(&bytes), expected, "byte by byte");
+    }
+
+    #[test]
+    fn an_unfinished_line_is_no_change() {
+        let text = line("ADDED", "1");
+        assert_eq!(versions(&[&text[..text.len() - 1]]), Vec::<String>::new());
+    }
 }
