@@ -62,7 +62,8 @@ impl Up {
         eventually(SOON, "everything is up", || {
             program.check_running()?;
             let state: Value = serde_json::from_slice(&std::fs::read(&state)?)?;
-            ensure!(state["ready"] == true, "up.json says {state}");
+            // One that was killed has left its own behind.
+            ensure!(state["pid"] == program.id() && state["ready"] == true, "up.json says {state}");
             Ok(())
         });
     }

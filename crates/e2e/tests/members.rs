@@ -230,15 +230,15 @@ kind: PropagationPolicy
 metadata: {name: c}
 spec:
   resourceSelectors: [{apiVersion: v1, kind: ConfigMap, name: c}]
-  placement: {clusterAffinity: {clusterNames: [member1, member3]}}
+  placement: {clusterAffinity: {clusterNames: [member1, member2]}}
 ";
     user.ok_with("apply -f -", manifest);
     let control_plane = up.control_plane();
-    for member in ["member1", "member3"] {
+    for member in ["member1", "member2"] {
         let member = up.member(member);
         eventually(SOON, "it has arrived", || member.get(CONFIG_MAPS, "all-at-once", "c"));
     }
-    let line = "get configmaps c -n all-at-once --operation-scope all --clusters member1,member3";
+    let line = "get configmaps c -n all-at-once --operation-scope all --clusters member1,member2";
     let table = karmadactl(&control_plane, line).ok();
     let heading: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
     assert_eq!(heading, ["NAME", "CLUSTER", "DATA", "AGE", "ADOPTION"], "{table}");
@@ -251,5 +251,5 @@ spec:
     };
     rows("Karmada", "-");
     rows("member1", "Y");
-    rows("member3", "Y");
+    rows("member2", "Y");
 }
