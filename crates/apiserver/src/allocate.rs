@@ -107,6 +107,11 @@ impl Allocator {
         Self { first, last, ports, used: Arc::new(Mutex::new(used)) }
     }
 
+    /// The first address of the range: the one of the server itself.
+    pub(crate) fn first_address(&self) -> String {
+        Ipv4Addr::from(self.first).to_string()
+    }
+
     fn used(&self) -> MutexGuard<'_, Used> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }

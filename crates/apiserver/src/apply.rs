@@ -7,7 +7,7 @@ use patch::apply::OnConflict;
 
 use crate::core::Context;
 use crate::handlers::write::{Change, Write, Written};
-use crate::http::query::WriteOptions;
+use crate::http::query::{FieldValidation, WriteOptions};
 use crate::{decode, fields, meta};
 
 struct Apply<'a> {
@@ -50,12 +50,13 @@ impl Change for Apply<'_> {
 pub(crate) async fn run(cx: &Context, body: &Bytes, options: &WriteOptions) -> Result<Written, Status> {
     let parsed = schema::decode::yaml(body)
         .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    complain_of_duplicates(cx, body, &parsed.duplicates, options)?;
     let mut config = Object::from_value(parsed.value)
         .map_err(|_| Status::bad_request("error decoding YAML: the body is not an object"))?;
     check(cx, &config)?;
     if cx.resource.custom().is_some() {
         let unknown = decode::admit(&cx.resource, &mut config)?;
-        decode::complain(&cx.resource, &unknown, &parsed.duplicates, options.field_validation, &cx.warnings)?;
+        decode::complain(&cx.resource, &unknown, &[], options.field_validation, &cx.warnings)?;
     }
     // The namespace is only checked: what the configuration leaves out stays out of it.
     meta::settle_namespace(&cx.resource, cx.namespace(), &mut config.clone())?;
@@ -76,6 +77,43 @@ pub(crate) async fn run(cx: &Context, body: &Bytes, options: &WriteOptions) -> R
         }
         result => result,
     }
+}
+
+/// Keys that a YAML body has twice, told the way Go's YAML parser does.
+fn complain_of_duplicates(
+    cx: &Context,
+    body: &Bytes,
+    duplicates: &[String],
+    options: &WriteOptions,
+) -> Result<(), Status> {
+    if duplicates.is_empty() || options.field_validation == FieldValidation::Ignore {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(body);
+    let told = duplicates.iter().map(|path| {
+        let key = path.rsplit('.').next().unwrap_or(path);
+        format!("\n  line {}: key {key:?} already set in map", second_line_of(&text, key))
+    });
+    let text = format!(
+        "error converting YAML to JSON: yaml: unmarshal errors:{}",
+        told.collect::<Vec<_>>().concat()
+    );
+    if options.field_validation == FieldValidation::Strict {
+        return Err(Status::bad_request(format!("error strict decoding YAML: {text}")));
+    }
+    cx.warnings.add(text);
+    Ok(())
+}
+
+/// The line on which a key is written for the second time, as far as a look at the text can tell.
+fn second_line_of(text: &str, key: &str) -> usize {
+    let is_key = |line: &str| {
+        let line = line.trim_start().trim_start_matches("- ");
+        let rest = line.strip_prefix(key).or_else(|| line.strip_prefix(&format!("{key:?}")));
+        rest.is_some_and(|rest| rest.trim_start().starts_with(':'))
+    };
+    let mut lines = text.lines().enumerate().filter(|(_, line)| is_key(line));
+    lines.nth(1).map_or(1, |(at, _)| at + 1)
 }
 
 fn check(cx: &Context, config: &Object) -> Result<(), Status> {

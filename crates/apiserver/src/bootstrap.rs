@@ -9,7 +9,7 @@ use store::Expect;
 
 use crate::core::Core;
 use crate::storage::{codec, key, prefix};
-use crate::{Authorization, Error};
+use crate::{Authorization, Error, itself};
 
 const NAMESPACES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
 
@@ -18,6 +18,11 @@ pub(crate) async fn run(core: &Arc<Core>) -> Result<(), Error> {
     let mut objects: Vec<(&str, &str, Object)> = Vec::new();
     for name in NAMESPACES {
         objects.push(("", "namespaces", namespace(name)));
+    }
+    if core.serves("apiregistration.k8s.io", "apiservices") {
+        let services = itself::api_services(&core.registry.load(), &core.now_text());
+        objects
+            .extend(services.into_iter().map(|service| ("apiregistration.k8s.io", "apiservices", service)));
     }
     if let Some(object) = authentication(core) {
         objects.push(("", "configmaps", object));

@@ -56,6 +56,11 @@ impl Core {
         machinery::time::rfc3339(self.clock.now())
     }
 
+    /// Whether a built-in resource is served.
+    pub(crate) fn serves(&self, group: &str, plural: &str) -> bool {
+        self.builtin.iter().any(|resource| resource.is(group, plural))
+    }
+
     /// The cache of a resource, whether or not it is served.
     pub(crate) fn cache(&self, group: &str, plural: &str) -> Arc<Cache> {
         self.hub.cache(&prefix(group, plural))
@@ -66,6 +71,13 @@ impl Core {
         let cache = self.cache(group, plural);
         let entry = cache.get(&crate::storage::key(&cache.prefix, namespace, name))?;
         crate::storage::codec::decode(&entry.bytes, entry.revision).ok()
+    }
+
+    /// All objects of a namespace out of the cache, in their stored version.
+    pub(crate) fn cached_in(&self, group: &str, plural: &str, namespace: &str) -> Vec<Object> {
+        let cache = self.cache(group, plural);
+        let (entries, _) = cache.list(&crate::storage::key(&cache.prefix, namespace, ""), None);
+        entries.iter().filter_map(|e| crate::storage::codec::decode(&e.bytes, e.revision).ok()).collect()
     }
 
     /// One object out of the store, in its stored version.

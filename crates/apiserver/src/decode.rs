@@ -1,7 +1,7 @@
 //! From a request body to an object of the resource: JSON or YAML, unknown fields by `fieldValidation`.
 
 use bytes::Bytes;
-use machinery::{Object, Reason, Status};
+use machinery::{Cause, Object, Reason, Status};
 use schema::decode::{self, Parsed};
 use serde_json::Value;
 
@@ -24,12 +24,10 @@ pub(crate) fn parse(content_type: &str, body: &Bytes, kind: &str) -> Result<Pars
             0 => "<empty>".to_owned(),
             _ => String::from_utf8_lossy(&body[..body.len().min(256)]).into_owned(),
         };
-        let mut status = Status::bad_request(format!(
+        Status::bad_request(format!(
             "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; \
              json parse error: {problem} ({shown})"
-        ));
-        status.details = Some(Box::default());
-        status
+        ))
     };
     match content_type {
         "" | "application/json" | "*/*" => {
@@ -76,6 +74,13 @@ pub(crate) fn object(
     warnings: &Warnings,
 ) -> Result<Object, Status> {
     let Parsed { value, duplicates } = parsed;
+    let (object, unknown) = admitted(resource, value)?;
+    complain(resource, &unknown, &duplicates, validation, warnings)?;
+    Ok(object)
+}
+
+/// Makes a value an object of the resource. The paths of fields it does not know are given back.
+pub(crate) fn admitted(resource: &Resource, value: Value) -> Result<(Object, Vec<String>), Status> {
     let mut object = Object::from_value(value).map_err(|_| {
         Status::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): couldn't get version/kind; \
@@ -104,9 +109,31 @@ pub(crate) fn object(
     object.fields_mut().insert("kind".into(), resource.kind.as_str().into());
     object.metadata_mut();
     let unknown = admit(resource, &mut object)?;
-    complain(resource, &unknown, &duplicates, validation, warnings)?;
     drop_nulls(object.metadata_mut());
-    Ok(object)
+    Ok((object, unknown))
+}
+
+/// Reports unknown and duplicate fields of a patch. `patched` is shown in the refusal.
+pub(crate) fn complain_of_patch(
+    unknown: &[String],
+    duplicates: &[String],
+    validation: FieldValidation,
+    patched: impl FnOnce() -> String,
+    warnings: &Warnings,
+) -> Result<(), Status> {
+    match validation {
+        FieldValidation::Ignore => {}
+        FieldValidation::Warn => {
+            decode::warnings(unknown, duplicates).into_iter().for_each(|text| warnings.add(text));
+        }
+        FieldValidation::Strict => {
+            if let Some(text) = decode::strict_error(unknown, duplicates) {
+                let cause = Cause::invalid("patch", &patched().into(), &text);
+                return Err(Status::invalid("", "", "", vec![cause]));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reports unknown and duplicate fields the way the client asked for.

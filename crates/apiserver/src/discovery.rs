@@ -210,10 +210,17 @@ fn version_json(version: &Version) -> Value {
     json!({"version": version.name, "freshness": "Current", "resources": resources})
 }
 
+/// The kind an endpoint speaks; group and version are empty where they are the resource's own.
+fn response_kind(r: &Resource, group: &str, version: &str, kind: &str) -> Value {
+    let own = r.custom().is_none() && group == r.gvr.group && version == r.gvr.version;
+    let (group, version) = if own { ("", "") } else { (group, version) };
+    json!({"group": group, "version": version, "kind": kind})
+}
+
 fn aggregated_resource(r: &Resource) -> Value {
     let mut value = json!({
         "resource": r.gvr.resource,
-        "responseKind": {"group": r.gvr.group, "version": r.gvr.version, "kind": r.kind},
+        "responseKind": response_kind(r, &r.gvr.group, &r.gvr.version, &r.kind),
         "scope": if r.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": r.singular,
         "verbs": r.verbs,
@@ -231,7 +238,7 @@ fn aggregated_resource(r: &Resource) -> Value {
             .map(|s| {
                 json!({
                     "subresource": s.name, "verbs": s.verbs,
-                    "responseKind": {"group": s.group, "version": s.version, "kind": s.kind},
+                    "responseKind": response_kind(r, &s.group, &s.version, &s.kind),
                 })
             })
             .collect();

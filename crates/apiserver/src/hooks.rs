@@ -16,12 +16,17 @@ use crate::resource::Resource;
 /// Namespaces nobody may delete.
 const KEPT_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
 
-/// Before defaults and admission of a create.
-pub(crate) fn before_admission(resource: &Resource, user: &User, object: &mut Object) {
+/// Before defaults of a create: what the server knows better than the client.
+pub(crate) fn stamp(resource: &Resource, user: &User, object: &mut Object) {
     if resource.is("certificates.k8s.io", "certificatesigningrequests") {
         let extra = user.extra.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect();
         certificates::stamp_requester(object, &user.name, &user.uid, &user.groups, &extra);
-    } else if resource.is("", "pods") {
+    }
+}
+
+/// Before admission of a create: what built-in plugins fill in, which nobody owns.
+pub(crate) fn before_admission(resource: &Resource, object: &mut Object) {
+    if resource.is("", "pods") {
         pod::admission_defaults(object);
     }
 }

@@ -38,6 +38,7 @@ mod fields;
 mod handlers;
 mod hooks;
 mod http;
+mod itself;
 mod meta;
 mod metrics;
 mod nonresource;

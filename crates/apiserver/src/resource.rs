@@ -107,6 +107,14 @@ impl Resource {
         GroupVersionKind::new(&self.gvr.group, &self.gvr.version, &self.kind)
     }
 
+    /// What clients of the resource are warned of.
+    pub(crate) fn deprecation(&self) -> Option<&str> {
+        match &self.nature {
+            Nature::Builtin(kind) => Some(kind.deprecation).filter(|text| !text.is_empty()),
+            Nature::Custom(custom) => custom.deprecation.as_deref(),
+        }
+    }
+
     /// The CustomResourceDefinition's version, for custom resources.
     pub(crate) fn custom(&self) -> Option<&CustomVersion> {
         match &self.nature {

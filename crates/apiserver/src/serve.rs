@@ -20,7 +20,7 @@ use crate::auth::user::User;
 use crate::connect::Connection;
 use crate::core::{Context, Core, Warnings};
 use crate::handlers;
-use crate::http::negotiate::negotiate;
+use crate::http::negotiate::{negotiate, negotiate_plain};
 use crate::http::query::Query;
 use crate::http::{Body, BoxError, Response, respond};
 use crate::metrics::Labels;
@@ -209,6 +209,13 @@ fn verb_of(method: &Method, target: &Target, query: &Query) -> &'static str {
     }
 }
 
+/// Whether an APIService sends the group version to another server.
+fn is_aggregated(core: &Core, target: &Target) -> bool {
+    let name = format!("{}.{}", target.version, target.group);
+    let found = core.cached("apiregistration.k8s.io", "apiservices", "", &name);
+    found.is_some_and(|service| service.at("/spec/service").is_some_and(|s| !s.is_null()))
+}
+
 async fn resource(
     core: &Arc<Core>,
     user: Arc<User>,
@@ -242,6 +249,9 @@ async fn resource(
     let Some(resource) = registry.find(&target.group, &target.version, &target.resource) else {
         return match registry.group(&target.group) {
             Some(_) => Err(respond::resource_not_found()),
+            None if is_aggregated(core, &target) => {
+                Ok(respond::text(http::StatusCode::SERVICE_UNAVAILABLE, "service unavailable\n"))
+            }
             None => Ok(respond::page_not_found()),
         };
     };
@@ -278,11 +288,11 @@ async fn resource(
         target,
         resource: Arc::clone(resource),
         query,
-        accepted: negotiate(&parts.headers)?,
+        accepted: if resource.stored { negotiate(&parts.headers)? } else { negotiate_plain(&parts.headers)? },
         headers: parts.headers,
         warnings: Warnings::default(),
     };
-    if let Some(text) = cx.resource.custom().and_then(|c| c.deprecation.as_deref()) {
+    if let Some(text) = cx.resource.deprecation() {
         cx.warnings.add(text);
     }
     let handled = tokio::time::timeout(REQUEST_TIMEOUT, handlers::handle(&cx, &parts.method, body)).await;

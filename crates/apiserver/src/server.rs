@@ -29,7 +29,7 @@ use crate::resource::Resource;
 use crate::serve::{Handle, Service, Who};
 use crate::storage::hub::Hub;
 use crate::storage::{codec, prefix};
-use crate::{Deps, Error, Options, bootstrap, expire};
+use crate::{Deps, Error, Options, bootstrap, expire, itself};
 
 /// How long open requests may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -136,6 +136,9 @@ impl ApiServer {
     /// Serves the listeners until shutdown, then ends watches, lets requests finish and stops the
     /// background tasks.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: Shutdown) {
+        if let Some(listener) = listeners.first() {
+            itself::publish(&self.core, listener.address).await;
+        }
         let accepts =
             listeners.into_iter().map(|listener| accept(Arc::clone(&self.core), listener, shutdown.clone()));
         futures::future::join_all(accepts).await;

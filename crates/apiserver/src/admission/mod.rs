@@ -1,6 +1,8 @@
 //! Admission: what may change or refuse a write between decoding and storing.
 
 mod lifecycle;
+mod limits;
+mod quota;
 pub(crate) mod webhook;
 
 use std::fmt;
@@ -102,7 +104,7 @@ pub trait Admission: Send + Sync + 'static {
     }
 }
 
-/// Every admission plugin in order: namespace lifecycle, the ones handed in, the webhooks.
+/// Every admission plugin in order: namespace lifecycle, limits, the ones handed in, the webhooks, quotas.
 pub(crate) struct Chain {
     plugins: Vec<Arc<dyn Admission>>,
     webhooks: webhook::Webhooks,
@@ -130,6 +132,7 @@ impl Chain {
         resource: &Resource,
     ) -> Result<(), Status> {
         lifecycle::check(attributes, core).await?;
+        limits::fill(attributes, object, core);
         let mut changed = false;
         for plugin in self.plugins.iter().filter(|p| p.handles(attributes)) {
             let mut texts = Vec::new();
@@ -166,11 +169,18 @@ impl Chain {
         core: &Arc<Core>,
         _resource: &Resource,
     ) -> Result<(), Status> {
+        if let Some(object) = object {
+            limits::check(attributes, object, core)?;
+        }
         for plugin in self.plugins.iter().filter(|p| p.handles(attributes)) {
             let mut texts = Vec::new();
             plugin.validate(attributes, object, old, &mut texts).await?;
             texts.into_iter().for_each(|text| warnings.add(text));
         }
-        self.webhooks.validate(attributes, object, old, warnings, core).await
+        self.webhooks.validate(attributes, object, old, warnings, core).await?;
+        match object {
+            Some(object) => quota::charge(attributes, object, old, core).await,
+            None => Ok(()),
+        }
     }
 }

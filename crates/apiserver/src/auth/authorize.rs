@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use authorization::{Attributes, GROUP, Policy, RoleRef, Rule, uncovered};
+use authorization::{Attributes, GROUP, Policy, RoleRef, Rule, compact, uncovered};
 use machinery::{Object, Status};
 use serde_json::{Value, json};
 use store::Revision;
@@ -199,11 +199,12 @@ impl Authorizer {
         if missing.is_empty() {
             return Ok(());
         }
-        let missing: Vec<String> = missing.iter().map(|rule| json!(rule).to_string()).collect();
+        let missing: Vec<String> = compact(&missing).iter().map(ToString::to_string).collect();
+        let groups: Vec<String> = user.groups.iter().map(|group| format!("{group:?}")).collect();
         let why = format!(
-            "user {:?} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
+            "user {:?} (groups=[{}]) is attempting to grant RBAC permissions not currently held:\n{}",
             user.name,
-            json!(user.groups),
+            groups.join(" "),
             missing.join("\n")
         );
         Err(Status::forbidden(&resource.gvr, new.name(), &why))

@@ -32,7 +32,10 @@ pub(crate) fn impersonate(
     let asks_more = !wanted.groups.is_empty() || !wanted.uid.is_empty() || !wanted.extra.is_empty();
     if wanted.name.is_empty() {
         return if asks_more {
-            Err(Status::bad_request("impersonating groups, a uid or extra fields needs an impersonated user"))
+            Err(Status::bad_request(format!(
+                "groups {:?}, uid {:?} and extra fields are impersonated without impersonating a user name",
+                wanted.groups, wanted.uid
+            )))
         } else {
             Ok(caller)
         };

@@ -108,9 +108,14 @@ impl CustomVersion {
     }
 
     /// Drops unknown fields of a sent object and gives their paths.
-    pub(crate) fn admit(&self, _resource: &Resource, object: &mut Object) -> Result<Vec<String>, Status> {
+    pub(crate) fn admit(&self, resource: &Resource, object: &mut Object) -> Result<Vec<String>, Status> {
         let Some(schema) = &self.schema else { return Ok(Vec::new()) };
-        Ok(structural::prune(object.value_mut(), schema))
+        let mut unknown = structural::prune(object.value_mut(), schema);
+        unknown.extend(structural::admit_metadata(object.value_mut(), schema).map_err(|refusal| {
+            let version = &resource.gvr.version;
+            crate::decode::cannot_be_handled(resource, &resource.kind, version, &refusal.to_string())
+        })?);
+        Ok(unknown)
     }
 
     /// Drops unknown fields and fills absent ones.

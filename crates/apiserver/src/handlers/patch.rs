@@ -39,22 +39,28 @@ async fn run(cx: &Context, body: &Bytes) -> Result<Written, Status> {
     if is_apply {
         return apply::run(cx, body, &options).await;
     }
-    let patch = read(cx, media_type, body)?;
-    let change = PatchChange { cx, patch, options: &options };
+    let (patch, duplicates) = read(cx, media_type, body)?;
+    let change = PatchChange { cx, patch, duplicates, options: &options };
     Write::of(cx, &options).update(&change).await
 }
 
-/// Reads a patch by its media type.
-pub(crate) fn read(cx: &Context, media_type: &str, body: &Bytes) -> Result<Patch, Status> {
+/// Reads a patch by its media type, with the paths of its fields that occur twice.
+pub(crate) fn read(cx: &Context, media_type: &str, body: &Bytes) -> Result<(Patch, Vec<String>), Status> {
     let custom = cx.resource.custom().is_some();
     match media_type {
-        "application/json-patch+json" => Ok(Patch::Json(parse_json(body)?.value)),
-        "application/merge-patch+json" => Ok(Patch::Merge(parse_json(body)?.value)),
-        "application/strategic-merge-patch+json" if !custom => Ok(Patch::Strategic(parse_json(body)?.value)),
+        "application/json-patch+json" => parse_json(body).map(|p| (Patch::Json(p.value), p.duplicates)),
+        "application/merge-patch+json" => parse_json(body).map(|p| (Patch::Merge(p.value), p.duplicates)),
+        "application/strategic-merge-patch+json" if !custom => {
+            parse_json(body).map(|p| (Patch::Strategic(p.value), p.duplicates))
+        }
         "application/strategic-merge-patch+json" => Err(unsupported_media_type(
             "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
         )),
-        _ => Err(Status::new(Reason::UnsupportedMediaType, "415: Unsupported Media Type")),
+        _ => {
+            let mut status = Status::new(Reason::UnsupportedMediaType, "415: Unsupported Media Type");
+            status.details = Some(Box::default());
+            Err(status)
+        }
     }
 }
 
@@ -81,15 +87,20 @@ impl Patch {
 struct PatchChange<'a> {
     cx: &'a Context,
     patch: Patch,
+    duplicates: Vec<String>,
     options: &'a WriteOptions,
 }
 
 impl Change for PatchChange<'_> {
     fn apply(&self, old: &Object) -> Result<Object, Status> {
         let value = self.patch.apply(self.cx, old.value())?;
-        let parsed = Parsed { value, ..Parsed::default() };
-        let mut new =
-            decode::object(&self.cx.resource, parsed, self.options.field_validation, &self.cx.warnings)?;
+        let (mut new, unknown) = decode::admitted(&self.cx.resource, value)?;
+        let shown = || match &self.patch {
+            Patch::Strategic(patch) => patch.to_string(),
+            Patch::Json(_) | Patch::Merge(_) => new.value().to_string(),
+        };
+        let validation = self.options.field_validation;
+        decode::complain_of_patch(&unknown, &self.duplicates, validation, shown, &self.cx.warnings)?;
         // A version that the patch did not touch is not one the writer insists on.
         if new.resource_version() == old.resource_version() && !self.names_version() {
             new.metadata_mut().remove("resourceVersion");

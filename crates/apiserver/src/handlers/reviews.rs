@@ -17,7 +17,6 @@ use crate::{decode, render};
 /// Carries out a POST of a kind that is not stored.
 pub(crate) async fn handle(cx: &Context, body: &Bytes) -> Result<Response, Status> {
     let mut review = decode::body(cx, body, FieldValidation::Warn)?;
-    review.metadata_mut().insert("creationTimestamp".into(), Value::Null);
     match cx.resource.gvr.resource.as_str() {
         "subjectaccessreviews" => {
             let user = Arc::new(subject(&review));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use machinery::{Object, Status};
+use machinery::{Cause, Object, Status};
 use schema::decode::Parsed;
 use serde_json::Value;
 
@@ -96,7 +96,7 @@ pub(crate) async fn patch(cx: &Context, body: &Bytes) -> Result<Response, Status
         patch::Patch::Merge(value)
     } else {
         let json_type = media_type.replace("strategic-merge", "merge");
-        patch::read(cx, &json_type, body)?
+        patch::read(cx, &json_type, body)?.0
     };
     let wanted = |scale: &Object| {
         let value = read.apply(cx, scale.value())?;
@@ -119,16 +119,30 @@ impl<F: Fn(&Object) -> Result<Object, Status> + Send + Sync> Change for ScaleCha
         let scale = (self.wanted)(&scale_of(self.cx, old)?)?;
         let replicas = kinds::scale::replicas(&scale);
         let causes = kinds::scale::validate(&scale);
-        if !causes.is_empty() {
-            return Err(Status::invalid("autoscaling", "Scale", &self.cx.target.name, causes));
-        }
         let mut new = old.clone();
         new.set(&paths(self.cx).spec, replicas);
+        if !causes.is_empty() {
+            return Err(self.refusal(&new, replicas, causes));
+        }
         match scale.resource_version() {
             "" => new.metadata_mut().remove("resourceVersion"),
             version => new.metadata_mut().insert("resourceVersion".into(), Value::from(version)),
         };
         Ok(new)
+    }
+}
+
+impl<F> ScaleChange<'_, F> {
+    /// Custom resources complain about the field that the replicas are kept in.
+    fn refusal(&self, new: &Object, replicas: i64, causes: Vec<Cause>) -> Status {
+        let name = &self.cx.target.name;
+        let Some(custom) = self.cx.resource.custom() else {
+            return Status::invalid("autoscaling", "Scale", name, causes);
+        };
+        let mut causes = custom.validate(new, None);
+        let detail = "should be a non-negative integer";
+        causes.push(Cause::invalid(paths(self.cx).shown, &replicas.into(), detail));
+        self.cx.resource.invalid(name, causes)
     }
 }
 

@@ -114,7 +114,7 @@ impl<'a> Write<'a> {
         meta::settle_namespace(self.resource, self.namespace, &mut object)?;
         let generate = object.str_at("/metadata/generateName").unwrap_or_default().to_owned();
         let generated = object.name().is_empty() && !generate.is_empty();
-        hooks::before_admission(self.resource, self.user, &mut object);
+        hooks::stamp(self.resource, self.user, &mut object);
         self.resource.default(&mut object);
         let attributes = self.attributes(Operation::Create, object.name());
         let tracker = fields::Tracker::new(self.resource, self.subresource, self.options);
@@ -122,6 +122,7 @@ impl<'a> Write<'a> {
         if !self.options.apply {
             tracker.track_new(&mut object, self.core);
         }
+        hooks::before_admission(self.resource, &mut object);
         self.core
             .admission
             .mutate(&attributes, &mut object, None, self.warnings, self.core, self.resource)
@@ -291,6 +292,9 @@ impl<'a> Write<'a> {
             "" | "scale" => self.resource.prepare_update(new, old),
             other if hooks::prepare_subresource(other, new, old, causes) => {}
             _ => self.resource.prepare_status_update(new, old),
+        }
+        if self.resource.is("certificates.k8s.io", "certificatesigningrequests") {
+            kinds::certificates::date_conditions(new, old, &self.core.now_text());
         }
         meta::carry_over(new, old);
     }

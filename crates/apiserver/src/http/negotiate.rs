@@ -64,11 +64,22 @@ pub(crate) fn accepts(headers: &HeaderMap) -> Vec<MediaRange<'_>> {
 
 /// Chooses the answer's form for a resource request.
 pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Accepted, Status> {
-    let ranges = accepts(headers);
+    choose(&accepts(headers))
+}
+
+/// Chooses the answer's form for what has neither rows nor metadata: reviews and the like.
+pub(crate) fn negotiate_plain(headers: &HeaderMap) -> Result<Accepted, Status> {
+    let all = accepts(headers);
+    let asks = !all.is_empty();
+    let plain: Vec<MediaRange<'_>> = all.into_iter().filter(|range| range.param("as").is_empty()).collect();
+    if asks && plain.is_empty() { Err(not_acceptable()) } else { choose(&plain) }
+}
+
+fn choose(ranges: &[MediaRange<'_>]) -> Result<Accepted, Status> {
     if ranges.is_empty() {
         return Ok(Accepted { form: Form::Object, yaml: false });
     }
-    for range in &ranges {
+    for range in ranges {
         let yaml = match range.media_type {
             "application/json" | "*/*" | "application/*" => false,
             "application/yaml" => true,
@@ -87,11 +98,17 @@ pub(crate) fn negotiate(headers: &HeaderMap) -> Result<Accepted, Status> {
         };
         return Ok(Accepted { form, yaml });
     }
-    Err(Status::new(
+    Err(not_acceptable())
+}
+
+fn not_acceptable() -> Status {
+    let mut status = Status::new(
         Reason::NotAcceptable,
         "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, \
          application/json;stream=watch",
-    ))
+    );
+    status.details = Some(Box::default());
+    status
 }
 
 /// Whether the client takes gzip.

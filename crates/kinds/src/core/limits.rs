@@ -134,26 +134,23 @@ pub(crate) fn pod_amounts(spec: &Value) -> (Amounts, Amounts) {
 }
 
 fn check(limit: &Value, ty: &str, requests: &Amounts, limits: &Amounts, found: &mut Vec<String>) {
+    // Of what is wrong with one resource the first is told.
     for (name, min) in parsed(limit, "min") {
         let rule = format!("minimum {name} usage per {ty} is {min}");
-        match requests.get(name) {
-            None => found.push(format!("{rule}.  No request is specified")),
-            Some(own) if *own < min => found.push(format!("{rule}, but request is {own}")),
-            Some(_) => {}
-        }
-        if let Some(own) = limits.get(name).filter(|own| **own < min) {
-            found.push(format!("{rule}, but limit is {own}"));
+        match (requests.get(name), limits.get(name)) {
+            (None, _) => found.push(format!("{rule}.  No request is specified")),
+            (Some(own), _) if *own < min => found.push(format!("{rule}, but request is {own}")),
+            (_, Some(own)) if *own < min => found.push(format!("{rule}, but limit is {own}")),
+            _ => {}
         }
     }
     for (name, max) in parsed(limit, "max") {
         let rule = format!("maximum {name} usage per {ty} is {max}");
-        match limits.get(name) {
-            None => found.push(format!("{rule}.  No limit is specified")),
-            Some(own) if *own > max => found.push(format!("{rule}, but limit is {own}")),
-            Some(_) => {}
-        }
-        if let Some(own) = requests.get(name).filter(|own| **own > max) {
-            found.push(format!("{rule}, but request is {own}"));
+        match (limits.get(name), requests.get(name)) {
+            (None, _) => found.push(format!("{rule}.  No limit is specified")),
+            (Some(own), _) if *own > max => found.push(format!("{rule}, but limit is {own}")),
+            (_, Some(own)) if *own > max => found.push(format!("{rule}, but request is {own}")),
+            _ => {}
         }
     }
     for (name, max) in parsed(limit, "maxLimitRequestRatio") {
@@ -243,10 +240,7 @@ mod tests {
         check_pod(
             json!({"type": "Container", "min": {"memory": "1Gi"}}),
             one(json!({"requests": {"memory": "10Mi"}, "limits": {"memory": "100Mi"}})),
-            &[
-                "minimum memory usage per Container is 1Gi, but request is 10Mi",
-                "minimum memory usage per Container is 1Gi, but limit is 100Mi",
-            ],
+            &["minimum memory usage per Container is 1Gi, but request is 10Mi"],
         );
         check_pod(
             json!({"type": "Container", "maxLimitRequestRatio": {"cpu": "2"}}),

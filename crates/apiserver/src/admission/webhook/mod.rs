@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::future::join_all;
-use machinery::{Object, Reason, Status};
+use machinery::{Cause, Object, Reason, Status};
 use serde_json::{Value, json};
 use store::Revision;
 
@@ -162,7 +162,11 @@ async fn mutate_once(
 }
 
 fn failed(hook: &Hook, why: &str) -> Status {
-    Status::internal(format!("failed calling webhook {:?}: {why}", hook.name))
+    let message = format!("failed calling webhook {:?}: {why}", hook.name);
+    let mut status = Status::internal(&message);
+    let cause = Cause { message: message.clone(), ..Cause::default() };
+    status.details.get_or_insert_default().causes.push(cause);
+    status
 }
 
 /// Asks a webhook if it is concerned; gives the patch it wants.
