@@ -1,4 +1,5 @@
 //! Members come, get lost, return and leave.
+#![expect(clippy::unwrap_used, reason = "a story fails by panicking")]
 
 use anyhow::ensure;
 use e2e::{LATE, LocalCluster, SOON, cluster_is, karmadactl, together};
@@ -95,9 +96,12 @@ fn a_lost_member_is_noticed_hurts_nobody_and_catches_up() {
     story.propagate("new");
     story.arrives(&story.near, "new", "1");
     eventually(LATE, "it is known to be lost", || cluster_is(&story.control_plane, "edge", "False"));
-    let lost = story.control_plane.get("cluster.karmada.io/v1alpha1/clusters", "", "edge").unwrap();
-    let taints = lost.at("/spec/taints").cloned().unwrap_or_default();
-    assert!(taints.to_string().contains("cluster.karmada.io/not-ready"), "{taints}");
+    eventually(SOON, "nothing new is scheduled there", || {
+        let lost = story.control_plane.get("cluster.karmada.io/v1alpha1/clusters", "", "edge")?;
+        let taints = lost.at("/spec/taints").cloned().unwrap_or_default();
+        ensure!(taints.to_string().contains("cluster.karmada.io/not-ready"), "its taints are {taints}");
+        Ok(())
+    });
     cluster_is(&story.control_plane, "member1", "True").unwrap();
     story.control_plane.delete(CONFIG_MAPS, story.user.namespace(), "deleted").unwrap();
     eventually(SOON, "it is deleted where that is possible", || {

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Time between two looks. Short, because most of what tests wait for takes milliseconds; looking is
-/// cheap beside what the programs under test do.
-pub(crate) const LOOK: Duration = Duration::from_millis(20);
+/// Shortest time between two looks; most of what tests wait for takes milliseconds.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+/// Longest time between two looks.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Looks until `condition` holds and returns what it found.
 ///
@@ -14,12 +15,14 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 pub fn eventually<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> anyhow::Result<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {
+        let start = Instant::now();
         match condition() {
             Ok(found) => return found,
             Err(reason) if Instant::now() >= deadline => {
                 panic!("not within {limit:?}: {what}\n  at last: {reason:#}")
             }
-            Err(_) => std::thread::sleep(LOOK),
+            // A look that costs much is taken less often: what is waited for needs the processors too.
+            Err(_) => std::thread::sleep((start.elapsed() * 2).clamp(PAUSE_MIN, PAUSE_MAX)),
         }
     }
 }

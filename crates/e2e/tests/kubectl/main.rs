@@ -1,5 +1,6 @@
 //! kubectl does here what it does against any Kubernetes: the oldest supported one and the newest, on the
 //! control plane and on a member.
+#![expect(clippy::unwrap_used, reason = "a story fails by panicking")]
 
 mod access;
 mod custom_resources;
