@@ -1,6 +1,6 @@
 //! What every request shares, and what one request is.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -46,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
     pub(crate) ready: AtomicBool,
+    /// History before this revision was forgotten because of its age.
+    pub(crate) forgotten: AtomicU64,
     /// Places for requests from outside; watches do not count.
     pub(crate) places: Semaphore,
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -115,6 +115,7 @@ impl ApiServer {
             metrics: Metrics::new(),
             shutdown: Shutdown::new(),
             ready: AtomicBool::new(false),
+            forgotten: AtomicU64::new(0),
             places: Semaphore::new(IN_FLIGHT_MAX),
             store: deps.store,
             clock: deps.clock,
@@ -172,7 +173,7 @@ async fn start(core: &Arc<Core>) -> Result<(), Error> {
     core.hub.consistent(&*core.store).await.map_err(|status| Error::Options(status.message))?;
     definitions::sync(core, &served).await;
     runtime::spawn("custom-resources", definitions::run(Arc::clone(core), served));
-    runtime::spawn("event-expiry", expire::run(Arc::clone(core)));
+    runtime::spawn("expiry", expire::run(Arc::clone(core)));
     core.ready.store(true, Ordering::Relaxed);
     Ok(())
 }

@@ -1,5 +1,4 @@
 //! What a namespace's limits and quotas do to writes, and what the server says of odd requests.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod support;
 

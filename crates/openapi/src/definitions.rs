@@ -175,7 +175,8 @@ fn meta_reference(definition: &str) -> Value {
     json!({ "allOf": [{ "$ref": format!("{REFERENCE}{definition}") }], "default": {} })
 }
 
-/// A custom kind as it is published: its own schema with the fields every object has.
+/// A custom kind as it is published: its own schema, word for word, with the fields every object has. Clients
+/// compare it with the schema of the CustomResourceDefinition.
 fn published(resource: &Served) -> Value {
     let mut definition = match &resource.schema {
         SchemaSource::Custom(schema) if schema.is_object() => Value::clone(schema),
@@ -184,7 +185,8 @@ fn published(resource: &Served) -> Value {
         }
     };
     add_object_fields(&mut definition);
-    described(definition, std::slice::from_ref(&resource.gvk))
+    definition[GVK] = json!([kind_json(&resource.gvk)]);
+    definition
 }
 
 fn add_object_fields(definition: &mut Value) {

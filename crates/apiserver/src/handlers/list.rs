@@ -1,6 +1,7 @@
 //! LIST: out of the watch cache, consistent, in chunks of one revision.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -188,12 +189,15 @@ async fn continued(
     let Ok(wanted) = Revision::try_from(token.rv) else {
         return Ok((entries, current.max(last)));
     };
-    if last <= wanted {
+    // A token ends with the history it came from, whether or not the list has changed since.
+    let is_kept = wanted >= cx.core.forgotten.load(Ordering::Relaxed);
+    if is_kept && last <= wanted {
         return Ok((entries, wanted));
     }
-    match stored_at(cx, selection, Some(&after), wanted).await {
-        Ok(entries) => Ok((entries, wanted)),
-        Err(store::Error::Compacted { .. } | store::Error::Future { .. }) => {
+    let found = if is_kept { Some(stored_at(cx, selection, Some(&after), wanted).await) } else { None };
+    match found {
+        Some(Ok(entries)) => Ok((entries, wanted)),
+        None | Some(Err(store::Error::Compacted { .. } | store::Error::Future { .. })) => {
             let mut status = Status::expired(
                 "The provided continue parameter is too old to display a consistent list result. You can start a \
                  new list without the continue parameter, or use the continue token in this response to retrieve \
@@ -204,7 +208,7 @@ async fn continued(
             status.continue_token = Some(Token::new(-1, &token.start).encode());
             Err(status)
         }
-        Err(error) => Err(storage::failure(error)),
+        Some(Err(error)) => Err(storage::failure(error)),
     }
 }
 
