@@ -69,6 +69,8 @@ enum Error {
     Binding { binding: ObjectKey, source: client::Error },
     #[error("binding {binding} still belongs to an earlier {template}")]
     ForeignOwner { binding: ObjectKey, template: String },
+    #[error("could not give policy {policy} its id")]
+    AdoptPolicy { policy: ObjectKey, source: client::Error },
     #[error("could not release policy {policy}")]
     ReleasePolicy { policy: ObjectKey, source: client::Error },
 }
@@ -336,11 +338,12 @@ impl Detector {
         has_changed: bool,
     ) -> Result<Outcome, Error> {
         self.check_dependent_overrides(policy)?;
-        lock(&self.waiting).remove(&item.template);
         if policy.permanent_id().is_empty() {
-            // Admission gives every policy an id; without one its templates could not be found again.
+            // It gets one as soon as the policy itself is looked at, and wakes what waits then.
+            lock(&self.waiting).insert(item.template.clone());
             return Ok(Outcome::Done);
         }
+        lock(&self.waiting).remove(&item.template);
         let timer = metrics::start();
         let result = self.apply_claimed(item, template, policy, has_changed).await;
         metrics::observe(&metrics::APPLY_POLICY_SECONDS, timer, result.is_ok());

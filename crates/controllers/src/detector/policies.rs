@@ -33,6 +33,23 @@ fn outranks(policy: &Policy, owner: &Policy) -> bool {
     }
 }
 
+fn finalizer(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Namespaced => finalizers::PROPAGATION_POLICY,
+        Scope::Cluster => finalizers::CLUSTER_PROPAGATION_POLICY,
+    }
+}
+
+/// The policy with an id and the finalizer; an id it has stays.
+fn adopted(scope: Scope, policy: &Object, id: String) -> Object {
+    let mut adopted = policy.clone();
+    if adopted.label(policy_id_label(scope)).is_none_or(str::is_empty) {
+        adopted.set_label(policy_id_label(scope), &id);
+    }
+    adopted.add_finalizer(finalizer(scope));
+    adopted
+}
+
 impl Detector {
     pub(super) fn observe_policy(&self, scope: Scope, change: &Change) {
         let object = change.object();
@@ -88,6 +105,10 @@ impl Detector {
         if policy.metadata.is_deleting() {
             self.clean_all(&policy).await?;
             return self.release_policy(&policy).await;
+        }
+        if policy.permanent_id().is_empty() {
+            // The change comes back as an event, and with it the rest of the work.
+            return self.adopt_policy(&policy).await;
         }
         self.clean_unselected(&policy).await?;
         self.wake_governed(&policy);
@@ -188,11 +209,24 @@ impl Detector {
         Ok(())
     }
 
-    async fn release_policy(&self, policy: &Policy) -> Result<Outcome, Error> {
-        let finalizer = match policy.scope {
-            Scope::Namespaced => finalizers::PROPAGATION_POLICY,
-            Scope::Cluster => finalizers::CLUSTER_PROPAGATION_POLICY,
+    /// Gives a policy its id and finalizer where admission has not: it was written before the webhook was
+    /// there, or there is none. Without them its templates could not be found again.
+    async fn adopt_policy(&self, policy: &Policy) -> Result<Outcome, Error> {
+        let key = policy.metadata.key();
+        let Some(object) = self.context.informers.get(&policy.kind().gvr()).get(&key) else {
+            return Ok(Outcome::Done);
         };
+        let adopted = adopted(policy.scope, &object, self.context.ids.uid());
+        let resource = self.context.client.resource(&policy.kind().gvr()).namespace(&key.namespace);
+        match resource.update(&adopted).await {
+            Ok(_) => Ok(Outcome::Done),
+            Err(error) if error.is_not_found() || error.is_conflict() => Ok(Outcome::Done),
+            Err(source) => Err(Error::AdoptPolicy { policy: key, source }),
+        }
+    }
+
+    async fn release_policy(&self, policy: &Policy) -> Result<Outcome, Error> {
+        let finalizer = finalizer(policy.scope);
         let informer = self.context.informers.get(&policy.kind().gvr());
         let key = policy.metadata.key();
         let Some(object) = informer.get(&key) else { return Ok(Outcome::Done) };
@@ -256,6 +290,18 @@ mod tests {
     fn policy(scope: Scope, priority: Option<i32>) -> Policy {
         let spec = api::policy::PropagationSpec { priority, ..Default::default() };
         Policy { scope, metadata: api::ObjectMeta::named("", "p"), spec }
+    }
+
+    #[test]
+    fn a_policy_without_an_id_gets_one_and_one_with_an_id_keeps_it() {
+        let policy = Object::new("policy.karmada.io/v1alpha1", "PropagationPolicy", "ns", "p");
+        let once = adopted(Scope::Namespaced, &policy, "first".into());
+        assert_eq!(once.label("propagationpolicy.karmada.io/permanent-id"), Some("first"));
+        assert!(once.has_finalizer("karmada.io/propagation-policy-controller"));
+        assert_eq!(adopted(Scope::Namespaced, &once, "second".into()), once);
+        let cluster = adopted(Scope::Cluster, &policy, "c".into());
+        assert_eq!(cluster.label("clusterpropagationpolicy.karmada.io/permanent-id"), Some("c"));
+        assert!(cluster.has_finalizer("karmada.io/cluster-propagation-policy-controller"));
     }
 
     #[test]
