@@ -257,3 +257,49 @@ fn a_folder_is_for_one_program_at_a_time() {
     assert!(told.contains("already runs"), "{told}");
     up.program().check_running().unwrap();
 }
+
+#[test]
+fn a_watcher_goes_on_after_a_crash() {
+    use futures::StreamExt as _;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::runtime::{WatchStreamExt as _, reflector, watcher};
+
+    let mut up = Up::start(&["--members", "0"]);
+    let control_plane = up.control_plane();
+    let (reader, writer) = reflector::store();
+    let api = kube::Api::<ConfigMap>::namespaced(control_plane.client().kube().clone(), "default");
+    let stream = watcher(api, watcher::Config::default().labels("story=crash")).default_backoff();
+    let stream = reflector(writer, stream).touched_objects().for_each(|_| async {});
+    let task = testkit::block_on(async { tokio::runtime::Handle::current().spawn(stream) });
+    let names = || {
+        let mut names: Vec<String> =
+            reader.state().iter().filter_map(|object| object.metadata.name.clone()).collect();
+        names.sort();
+        names
+    };
+    let holds = |expected: &[&str]| {
+        eventually(SOON, &format!("the watcher holds {expected:?}"), || {
+            ensure!(names() == expected, "it holds {:?}", names());
+            Ok(())
+        });
+    };
+    let create = |name: &str| {
+        let metadata = json!({ "name": name, "namespace": "default", "labels": { "story": "crash" } });
+        let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata });
+        control_plane.create(CONFIG_MAPS, object).unwrap();
+    };
+    create("a");
+    create("b");
+    holds(&["a", "b"]);
+    for round in ["c", "d"] {
+        up.program().kill();
+        up.start_again();
+        create(round);
+        if round == "c" {
+            control_plane.delete(CONFIG_MAPS, "default", "a").unwrap();
+            holds(&["b", "c"]);
+        }
+    }
+    holds(&["b", "c", "d"]);
+    task.abort();
+}

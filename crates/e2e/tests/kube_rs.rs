@@ -444,3 +444,29 @@ fn predicates_see_generations() {
         assert_eq!(second.meta().generation, Some(2), "the label made no generation");
     });
 }
+
+#[test]
+fn no_increment_of_a_counter_is_lost() {
+    let up = together();
+    let control_plane = up.control_plane();
+    block_on(async {
+        let client = client(&control_plane, "kube-counter").await;
+        let config_maps: Api<ConfigMap> = Api::default_namespaced(client);
+        config_maps.create(&PostParams::default(), &config_map("counter", "0")).await.unwrap();
+        let increments = (0..8).map(|_| async {
+            for _ in 0..10 {
+                loop {
+                    let mut counter = config_maps.get("counter").await.unwrap();
+                    let value = counter.data.as_mut().unwrap().get_mut("value").unwrap();
+                    *value = (value.parse::<u32>().unwrap() + 1).to_string();
+                    match config_maps.replace("counter", &PostParams::default(), &counter).await {
+                        Ok(_) => break,
+                        Err(error) => assert!(refusal(error).is_conflict()),
+                    }
+                }
+            }
+        });
+        soon("eighty increments", futures::future::join_all(increments)).await;
+        assert_eq!(config_maps.get("counter").await.unwrap().data.unwrap()["value"], "80");
+    });
+}
