@@ -31,6 +31,13 @@ pub(crate) fn before_admission(resource: &Resource, object: &mut Object) {
     }
 }
 
+/// Before admission of an update of the main resource: as [`before_admission`].
+pub(crate) fn before_update_admission(resource: &Resource, new: &mut Object, old: &Object) {
+    if resource.is("", "pods") {
+        pod::admission_defaults_of_change(new, old);
+    }
+}
+
 /// Before a create is validated. What is held (addresses) is given back unless the write succeeds.
 pub(crate) fn before_create(
     core: &Arc<Core>,

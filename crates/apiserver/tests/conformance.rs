@@ -40,6 +40,52 @@ async fn limit_ranges_fill_in_and_bound_new_pods() {
 }
 
 #[tokio::test]
+async fn a_pod_can_be_replaced_by_what_it_was_made_of() {
+    let server = server().await;
+    let pods = format!("{CORE}/pods");
+    let (_, made) = call(&server, "POST", &pods, pod("a", json!({}))).await;
+    let (code, same) = call(&server, "PUT", &format!("{pods}/a"), pod("a", json!({}))).await;
+    assert_eq!(code, 200, "{same}");
+    assert_eq!(same["spec"], made["spec"]);
+}
+
+#[tokio::test]
+async fn a_definition_says_which_of_its_names_are_taken() {
+    let server = server().await;
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    for plural in ["foos", "others"] {
+        let definition = json!({
+            "metadata": {"name": format!("{plural}.example.io")},
+            "spec": {
+                "group": "example.io", "scope": "Namespaced", "names": {"plural": plural, "kind": "Foo"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object"}}}],
+            },
+        });
+        call(&server, "POST", definitions, definition).await;
+        loop {
+            let path = format!("{definitions}/{plural}.example.io");
+            let (_, found) = call(&server, "GET", &path, Value::Null).await;
+            let status = &found["status"];
+            if status["conditions"].is_null() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let (condition, accepted) = (&status["conditions"][0], &status["acceptedNames"]);
+            match plural {
+                "foos" => assert_eq!(condition["reason"], "NoConflicts"),
+                _ => {
+                    assert_eq!(condition["reason"], "ListKindConflict");
+                    assert_eq!(condition["message"], "\"FooList\" is already in use");
+                    assert_eq!(*accepted, json!({"plural": "others", "kind": ""}));
+                }
+            }
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn quotas_are_charged_at_once_and_end_what_may_be_made() {
     let server = server().await;
     let quota = json!({"metadata": {"name": "q"}, "spec": {"hard": {"secrets": "1"}}});

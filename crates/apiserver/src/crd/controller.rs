@@ -1,6 +1,6 @@
 //! Serves what the stored definitions say: accepts names, registers resources, cleans up after deletion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use machinery::{GroupVersionResource, Object};
@@ -113,8 +113,8 @@ fn refresh(
             }
         }
         let mut object = object;
-        if let Some((reason, message)) = conflict {
-            object.set("/status/nameConflict", json!({"reason": reason, "message": message}));
+        if let Some(conflict) = conflict {
+            object.set("/status/nameConflict", conflict);
         }
         work.push(object);
     }
@@ -125,26 +125,45 @@ fn retire(resources: &[Arc<Resource>]) {
     resources.iter().for_each(|r| r.retired.cancel());
 }
 
-/// Another definition or built-in kind of the group that has the name already.
+/// Names of a definition that others of its group have already: the last conflict, and the names without any.
 fn name_conflict(
     core: &Core,
     definitions: &BTreeMap<String, Definition>,
     name: &str,
     object: &Object,
-) -> Option<(&'static str, String)> {
+) -> Option<Value> {
     let group = object.str_at("/spec/group").unwrap_or_default();
-    let kind = object.str_at("/spec/names/kind").unwrap_or_default();
-    let plural = object.str_at("/spec/names/plural").unwrap_or_default();
     let others = definitions.iter().filter(|(n, _)| *n != name).flat_map(|(_, d)| &d.resources);
+    let (mut resources, mut kinds) = (BTreeSet::new(), BTreeSet::new());
     for other in others.chain(&core.builtin).filter(|r| r.gvr.group == group) {
-        if other.gvr.resource == plural {
-            return Some(("PluralConflict", format!("{plural:?} is already in use")));
-        }
-        if other.kind == kind {
-            return Some(("KindConflict", format!("{kind:?} is already in use")));
+        resources.extend([other.gvr.resource.as_str(), other.singular.as_str()]);
+        resources.extend(other.short_names.iter().map(String::as_str));
+        kinds.extend([other.kind.as_str(), other.list_kind.as_str()]);
+    }
+    let wanted = object.at("/spec/names")?.as_object()?;
+    let mut free = json!({"plural": "", "kind": ""});
+    let mut conflict = None;
+    for (field, reason, taken) in [
+        ("plural", "PluralConflict", &resources),
+        ("singular", "SingularConflict", &resources),
+        ("shortNames", "ShortNamesConflict", &resources),
+        ("kind", "KindConflict", &kinds),
+        ("listKind", "ListKindConflict", &kinds),
+    ] {
+        let Some(value) = wanted.get(field) else { continue };
+        let texts = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        match texts.iter().filter_map(Value::as_str).find(|text| taken.contains(text)) {
+            Some(text) => {
+                let message = format!("{text:?} is already in use");
+                conflict = Some(json!({"reason": reason, "message": message}));
+            }
+            None => free[field] = value.clone(),
         }
     }
-    None
+    conflict.map(|mut conflict| {
+        conflict["names"] = free;
+        conflict
+    })
 }
 
 /// The served versions of a definition.
@@ -276,6 +295,8 @@ async fn settle(core: &Arc<Core>, mut definition: Object) {
         let message = "the initial names have been accepted";
         set_condition(&mut definition, "Established", "True", "InitialNamesAccepted", message, &now);
     } else if condition(&definition, "Established").is_none() {
+        let names = conflict.map(|mut c| c["names"].take()).unwrap_or_default();
+        definition.set("/status/acceptedNames", names);
         let message = "not all names are accepted";
         set_condition(&mut definition, "Established", "False", "NotAccepted", message, &now);
     }

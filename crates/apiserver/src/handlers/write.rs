@@ -224,6 +224,9 @@ impl<'a> Write<'a> {
             let tracker = fields::Tracker::new(self.resource, self.subresource, self.options);
             tracker.track_change(&mut new, old, self.core);
         }
+        if self.subresource.is_empty() {
+            hooks::before_update_admission(self.resource, &mut new, old);
+        }
         let attributes = self.attributes(Operation::Update, self.name);
         self.core
             .admission

@@ -265,6 +265,19 @@ pub fn admission_defaults(pod: &mut Object) {
     spec.insert("tolerations".into(), tolerations.into());
 }
 
+/// [`admission_defaults`] of a changed pod: the priority is the one it was given when it was made.
+pub fn admission_defaults_of_change(new: &mut Object, old: &Object) {
+    let before = old.value().child(&["spec"]);
+    if let Some(spec) = new.fields_mut().map_mut("spec") {
+        for field in ["priority", "preemptionPolicy"] {
+            if before.has(field) {
+                spec.fill(field, before.get_or_null(field).clone());
+            }
+        }
+    }
+    admission_defaults(new);
+}
+
 /// Seconds a deleted pod has to stop: what was asked for, else what its spec says; nothing for pods
 /// that run nowhere or have finished.
 pub fn deletion_grace_secs(pod: &Object, asked: Option<i64>) -> i64 {
