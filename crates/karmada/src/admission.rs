@@ -44,12 +44,15 @@ impl Admission for InProcess {
         attributes: &Attributes,
         object: Option<&Object>,
         old: Option<&Object>,
-        _warnings: &mut Vec<String>,
+        warnings: &mut Vec<String>,
     ) -> Result<(), Status> {
         let Some(operation) = operation(attributes) else { return Ok(()) };
         // A deletion is judged by the object that would go.
         let (judged, old) = if operation == Operation::Delete { (old, None) } else { (object, old) };
         let Some(judged) = judged else { return Ok(()) };
+        if operation != Operation::Delete && Rules::may_warn(&attributes.kind) {
+            warnings.extend(Rules::warnings(&attributes.kind, judged));
+        }
         // The same condition as the object selector of the webhook configuration.
         if operation == Operation::Delete && judged.label(api::names::labels::DELETION_PROTECTED).is_none() {
             return Ok(());

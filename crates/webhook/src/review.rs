@@ -52,7 +52,8 @@ pub(crate) fn answer(rules: &Rules, webhook: &Webhook, body: &[u8]) -> Result<Va
         return Err(Unreadable::Kind(format!("{kind} of {api_version}")));
     }
     let uid = request.uid.clone();
-    let response = match decide(rules, webhook, request) {
+    let warnings = warnings(webhook, &request);
+    let mut response = match decide(rules, webhook, request) {
         Ok(None) => json!({ "uid": uid, "allowed": true }),
         Ok(Some(patch)) => {
             let patch = STANDARD.encode(patch.to_string());
@@ -66,7 +67,19 @@ pub(crate) fn answer(rules: &Rules, webhook: &Webhook, body: &[u8]) -> Result<Va
             json!({ "uid": uid, "allowed": false, "status": status })
         }
     };
+    if !warnings.is_empty() {
+        response["warnings"] = warnings.into();
+    }
     Ok(json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response }))
+}
+
+/// Warnings come with the judgement, so that a request that passes both phases gets them once.
+fn warnings(webhook: &Webhook, request: &Request) -> Vec<String> {
+    if webhook.phase() != Phase::Validating || !Rules::may_warn(&request.kind) {
+        return Vec::new();
+    }
+    let object = request.object.clone().and_then(|o| Object::from_value(o).ok());
+    object.map(|o| Rules::warnings(&request.kind, &o)).unwrap_or_default()
 }
 
 /// The patch that a mutating rule asks for, nothing when it asks for none, or the refusal.

@@ -10,6 +10,8 @@ use clock::{Clock, Ids};
 use machinery::{GroupVersionKind, Object};
 use runtime::{Informer, Informers};
 
+use crate::not_yet;
+
 /// Admission rules with a clock, ids and a view of other objects. Cheap to clone.
 #[derive(Clone)]
 pub struct Rules {
@@ -54,6 +56,16 @@ impl Rules {
         let mut ids = || self.ids.uid();
         let mut source = Source { options: &self.options, now: self.clock.now(), ids: &mut ids };
         admission::mutate(gvk, operation, namespace, object, old, &mut source)
+    }
+
+    /// Whether [`Rules::warnings`] may have something to say about a kind.
+    pub fn may_warn(gvk: &GroupVersionKind) -> bool {
+        not_yet::concerns(gvk)
+    }
+
+    /// What the writer of an object should know although it is accepted.
+    pub fn warnings(gvk: &GroupVersionKind, object: &Object) -> Vec<String> {
+        not_yet::warnings(gvk, object)
     }
 
     /// Runs the validating rules on an object.
