@@ -166,6 +166,11 @@ impl LocalCluster {
         self.folder.path().join("data").join("kubeconfig")
     }
 
+    /// A folder for what a test writes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The cluster's API server.
     #[track_caller]
     pub fn cluster(&self) -> Cluster {

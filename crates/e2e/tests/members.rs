@@ -1,10 +1,12 @@
 //! Members come, get lost, return and leave.
 #![expect(clippy::unwrap_used, reason = "a story fails by panicking")]
 
+use std::process::Command;
+
 use anyhow::ensure;
-use e2e::{LATE, LocalCluster, SOON, cluster_is, karmadactl, together};
+use e2e::{LATE, LocalCluster, SOON, Up, cluster_is, karmadactl, together};
 use serde_json::json;
-use testkit::{Cluster, Kubectl, eventually};
+use testkit::{Cluster, Kubectl, Program, eventually, tools};
 
 const CONFIG_MAPS: &str = "v1/configmaps";
 
@@ -19,7 +21,7 @@ struct Story {
 
 impl Story {
     #[track_caller]
-    fn begin(up: &e2e::Up, name: &str) -> Self {
+    fn begin(up: &Up, name: &str) -> Self {
         let edge = LocalCluster::start(name);
         let story = Self {
             edge,
@@ -136,6 +138,48 @@ fn a_lost_member_is_noticed_hurts_nobody_and_catches_up() {
         };
         ensure!(!works.iter().any(of), "one is");
         Ok(())
+    });
+}
+
+/// Starts the agent of a cluster that is called `far`.
+#[track_caller]
+fn agent_of(cluster: &LocalCluster, up: &Up) -> Program {
+    let mut agent = Command::new(tools::program("karmada"));
+    agent.args(["agent", "--cluster-name", "far", "--metrics-bind-address", "0"]);
+    agent.args(["--health-probe-bind-address", "0", "--kubeconfig"]).arg(cluster.kubeconfig());
+    agent.arg("--karmada-kubeconfig").arg(up.kubeconfig());
+    Program::start("agent", agent, cluster.folder())
+}
+
+#[test]
+fn a_pull_member_whose_agent_is_gone_is_noticed_and_catches_up() {
+    let up = together();
+    let far = LocalCluster::start("far");
+    let control_plane = up.control_plane();
+    let mut agent = agent_of(&far, &up);
+    eventually(SOON, "the agent has registered its cluster", || {
+        agent.check_running()?;
+        cluster_is(&control_plane, "far", "True")
+    });
+    let story = Story {
+        name: "far".into(),
+        near: up.member("member1"),
+        user: up.user("story-far"),
+        edge: far,
+        control_plane,
+    };
+    story.propagate("c");
+    story.arrives(&story.near, "c", "1");
+    story.arrives(&story.edge.cluster(), "c", "1");
+    agent.kill();
+    story.change("c", "2");
+    story.arrives(&story.near, "c", "2");
+    eventually(LATE, "nobody knows how it is", || cluster_is(&story.control_plane, "far", "Unknown"));
+    let mut agent = agent_of(&story.edge, &up);
+    story.arrives(&story.edge.cluster(), "c", "2");
+    eventually(LATE, "it is ready again", || {
+        agent.check_running()?;
+        cluster_is(&story.control_plane, "far", "True")
     });
 }
 

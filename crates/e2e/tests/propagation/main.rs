@@ -4,6 +4,7 @@ mod adaptation;
 mod aggregation;
 mod cluster_scope;
 mod conflicts;
+mod kinds;
 mod placement;
 mod policies;
 mod removal;
