@@ -14,7 +14,7 @@ pub(crate) const REFERENCE: &str = "#/components/schemas/";
 
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
-const GVK: &str = "x-kubernetes-group-version-kind";
+pub(crate) const GVK: &str = "x-kubernetes-group-version-kind";
 
 /// Definitions by their names.
 pub(crate) type Definitions = BTreeMap<String, Value>;

@@ -211,6 +211,28 @@ fn custom_kinds_are_published_under_their_group_read_backwards() {
 }
 
 #[test]
+fn kinds_that_may_have_any_field_list_none_in_swagger() {
+    let open = json!({ "type": "object", "description": "Any.", "x-kubernetes-preserve-unknown-fields": true,
+        "properties": { "spec": { "type": "object" } } });
+    let document = v2::document(&[custom(open)]);
+    let kind = json!({ "group": "example.io", "version": "v1", "kind": "Foo" });
+    assert_eq!(
+        document["definitions"]["io.example.v1.Foo"],
+        json!({ "type": "object", "x-kubernetes-group-version-kind": [kind] })
+    );
+}
+
+#[test]
+fn custom_schemas_are_published_word_for_word() {
+    let plain = json!({ "type": "object", "properties": { "spec": { "type": "object" }, "status": { "type": "object" } } });
+    let version = GroupVersion { group: "example.io".into(), version: "v1".into() };
+    let document = v3::document(&version, &[custom(plain.clone())]);
+    let properties = &document["components"]["schemas"]["io.example.v1.Foo"]["properties"];
+    assert_eq!(properties["spec"], plain["properties"]["spec"]);
+    assert_eq!(properties["status"], plain["properties"]["status"]);
+}
+
+#[test]
 fn swagger_leaves_out_what_it_cannot_say() {
     let document = v2::document(&served());
     let spec = &document["definitions"]["io.example.v1.Foo"]["properties"]["spec"]["properties"];

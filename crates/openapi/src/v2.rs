@@ -7,7 +7,7 @@ use schema::builtin;
 use serde_json::{Map, Value, json};
 
 use crate::Served;
-use crate::definitions::{self, REFERENCE};
+use crate::definitions::{self, GVK, REFERENCE};
 use crate::operations::{self, Body, DELETE_OPTIONS, Operation, PATCH_BODY, Parameter, Path, patch_types};
 
 pub use crate::gnostic::protobuf;
@@ -61,8 +61,14 @@ fn definition(name: &str, schema: Value) -> Value {
         "io.k8s.apimachinery.pkg.util.intstr.IntOrString" => {
             json!({ "type": "string", "format": "int-or-string" })
         }
+        _ if is_open_kind(&schema) => json!({ "type": "object", GVK: schema[GVK] }),
         _ => simplified(schema),
     }
+}
+
+/// Whether this is a kind that may have any field. Clients would take a list of properties for all there is.
+fn is_open_kind(schema: &Value) -> bool {
+    schema["x-kubernetes-preserve-unknown-fields"] == true && !schema[GVK].is_null()
 }
 
 /// A v3 schema without what Swagger 2 cannot say. Nodes about which that would be a lie lose their type: clients
