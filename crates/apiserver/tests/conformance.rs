@@ -138,6 +138,11 @@ async fn fields_that_occur_twice_are_noticed_in_patches_too() {
             (422, "strict decoding error: unknown field \\\"odd\\\""),
         ),
         (
+            "application/strategic-merge-patch+json",
+            r#"{"metadata":{"labels":{"a":"b"}},"odd":1}"#,
+            (422, "\\\"map[metadata:map[labels:map[a:b]] odd:1]\\\": strict decoding error: unknown field"),
+        ),
+        (
             "application/apply-patch+yaml",
             "apiVersion: v1\nkind: ConfigMap\ndata:\n  k: a\n  k: b\n",
             (400, "line 5: key \\\"k\\\" already set in map"),

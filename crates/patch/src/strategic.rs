@@ -413,8 +413,9 @@ enum Outcome {
     Replaced,
 }
 
-/// A value as Go's `%v` prints it; error messages of the API server carry this form.
-fn go_text(value: &Value) -> String {
+/// A value as Go's `%v` prints it, for example `map[spec:map[replicas:1]]`; error messages of the API server carry
+/// this form.
+pub fn go_text(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".into(),
         Value::String(text) => text.clone(),

@@ -96,7 +96,7 @@ impl Change for PatchChange<'_> {
         let value = self.patch.apply(self.cx, old.value())?;
         let (mut new, unknown) = decode::admitted(&self.cx.resource, value)?;
         let shown = || match &self.patch {
-            Patch::Strategic(patch) => patch.to_string(),
+            Patch::Strategic(patch) => patch::strategic::go_text(patch),
             Patch::Json(_) | Patch::Merge(_) => new.value().to_string(),
         };
         let validation = self.options.field_validation;
