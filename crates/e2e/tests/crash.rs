@@ -270,7 +270,7 @@ fn a_watcher_goes_on_after_a_crash() {
     let api = kube::Api::<ConfigMap>::namespaced(control_plane.client().kube().clone(), "default");
     let stream = watcher(api, watcher::Config::default().labels("story=crash")).default_backoff();
     let stream = reflector(writer, stream).touched_objects().for_each(|_| async {});
-    let task = testkit::block_on(async { tokio::runtime::Handle::current().spawn(stream) });
+    let task = testkit::background(stream);
     let names = || {
         let mut names: Vec<String> =
             reader.state().iter().filter_map(|object| object.metadata.name.clone()).collect();

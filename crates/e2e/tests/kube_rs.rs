@@ -23,7 +23,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::runtime::{Controller, WatchStreamExt as _, predicates, reflector, watcher};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
-use testkit::block_on;
+use testkit::{background, block_on};
 
 /// A client for the control plane, or one of its members, and a namespace for the story.
 async fn client(cluster: &testkit::Cluster, story: &str) -> Client {
@@ -186,7 +186,7 @@ fn a_reflector_holds_what_the_server_holds() {
         for settings in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
             let (reader, writer) = reflector::store();
             let stream = watcher(config_maps.clone(), settings).default_backoff();
-            let task = runtime_task(reflector(writer, stream).touched_objects().for_each(|_| async {}));
+            let task = background(reflector(writer, stream).touched_objects().for_each(|_| async {}));
             soon("the cache is filled", reader.wait_until_ready()).await.unwrap();
             let early = ObjectRef::<ConfigMap>::new("early").within("kube-reflector");
             assert!(reader.get(&early).is_some());
@@ -208,11 +208,6 @@ fn a_reflector_holds_what_the_server_holds() {
             task.abort();
         }
     });
-}
-
-/// A task beside the story.
-fn runtime_task(future: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
-    tokio::runtime::Handle::current().spawn(future)
 }
 
 #[test]
@@ -243,7 +238,7 @@ fn a_controller_keeps_a_copy_of_every_marked_object() {
         };
         let on_error =
             |_: Arc<ConfigMap>, _: &kube::Error, _: Arc<()>| Action::requeue(Duration::from_millis(100));
-        let task = runtime_task(controller.run(reconcile, on_error, Arc::new(())).for_each(|_| async {}));
+        let task = background(controller.run(reconcile, on_error, Arc::new(())).for_each(|_| async {}));
 
         let mut original = config_map("c", "1");
         original.labels_mut().insert("copy".into(), "yes".into());

@@ -9,15 +9,25 @@ use client::{Budget, Client, DeleteOptions, ListOptions};
 use machinery::{GroupVersionResource, Object};
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
-/// Runs a future to its end on the tests' own threads.
-pub fn block_on<F: Future>(future: F) -> F::Output {
+/// The tests' own threads for futures.
+fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let build = || {
+    RUNTIME.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(2).enable_all().build().expect("the machine has room for two threads")
-    };
-    RUNTIME.get_or_init(build).block_on(future)
+    })
+}
+
+/// Runs a future to its end.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    runtime().block_on(future)
+}
+
+/// Runs a future beside the test, until it ends or is aborted.
+pub fn background(future: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    runtime().spawn(future)
 }
 
 /// An API server and how to reach it.

@@ -11,7 +11,7 @@ mod patience;
 mod program;
 pub mod tools;
 
-pub use cluster::{Cluster, block_on};
+pub use cluster::{Cluster, background, block_on};
 pub use folder::Folder;
 pub use kubectl::{Kubectl, Outcome, Running, Version, finish};
 pub use patience::eventually;
