@@ -97,7 +97,7 @@ impl WatchStream {
                 None => None,
             }
         });
-        Self { events: events.boxed() }
+        Self { events: events.fuse().boxed() }
     }
 
     /// The next change, or nothing when the watch has ended.
@@ -196,6 +196,7 @@ mod tests {
                 Err(error) => error.to_string(),
             });
         }
+        assert!(events.next().now_or_never().is_some_and(|e| e.is_none()), "it stays ended");
         seen
     }
 
