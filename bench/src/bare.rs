@@ -29,6 +29,7 @@ pub(crate) async fn start(program: &Path, names: &[String]) -> Result<World> {
     let mut members: Vec<Running> = names.iter().map(|_| Running::start(program, Kind::Bare)).collect();
     control_plane.ready().await.context("control plane")?;
     let control = control_plane.control().await?;
+    control_plane.joined(&control, &[]).await?;
     let mut joined = Vec::new();
     for (name, mut member) in names.iter().zip(members.drain(..)) {
         member.ready().await.with_context(|| name.clone())?;

@@ -156,18 +156,19 @@ impl Running {
         }
     }
 
-    /// Waits until these clusters are ready and have said what they serve.
+    /// Waits until Karmada's API is served, these clusters are ready and have said what they serve.
     pub(crate) async fn joined(&mut self, control: &Client, names: &[String]) -> Result<()> {
         let clusters = control.resource(&<api::cluster::Cluster as api::Resource>::gvr());
         let deadline = Instant::now() + UP_WAIT;
         loop {
             self.check_running()?;
             let listed = clusters.list_all(&client::ListOptions::default()).await;
-            let listed = listed.map(|l| l.items).unwrap_or_default();
-            let ready = listed.iter().filter(|c| names.iter().any(|n| n == c.name()) && is_ready(c)).count();
-            if ready == names.len() {
+            let named = |c: &&machinery::Object| names.iter().any(|n| n == c.name()) && is_ready(c);
+            let ready = listed.map(|listed| listed.items.iter().filter(named).count());
+            if ready.as_ref().is_ok_and(|ready| *ready == names.len()) {
                 return Ok(());
             }
+            let ready = ready.unwrap_or_default();
             if Instant::now() > deadline {
                 bail!("{ready} of {} members ready within {UP_WAIT:?}", names.len());
             }

@@ -238,7 +238,9 @@ impl Scene<'_> {
         let deadline = Instant::now() + LIMIT;
         loop {
             let at = Instant::now();
-            let left = works.list(&ListOptions { limit: 1, ..ListOptions::default() }).await;
+            // Namespaces have Works too; those of bindings carry the binding's id.
+            let labels = "resourcebinding.karmada.io/permanent-id".to_owned();
+            let left = works.list(&ListOptions { limit: 1, labels, ..ListOptions::default() }).await;
             match left {
                 Ok(page) if page.items.is_empty() => return Ok(at),
                 Err(error) => return Err(error.chain()),
