@@ -120,10 +120,10 @@ impl Running {
         let client = Client::from_config(config, Budget::control_plane())?;
         loop {
             self.check_running()?;
-            if tokio::net::TcpStream::connect(address).await.is_ok() {
-                if let Ok((200, _)) = client.get_text("/readyz").await {
-                    return Ok(Instant::now());
-                }
+            if tokio::net::TcpStream::connect(address).await.is_ok()
+                && let Ok((200, _)) = client.get_text("/readyz").await
+            {
+                return Ok(Instant::now());
             }
             if Instant::now() > deadline {
                 bail!("not ready within {UP_WAIT:?}");
