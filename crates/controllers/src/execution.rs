@@ -461,8 +461,10 @@ async fn report(
     if changed {
         status.insert("conditions".into(), all.into());
     }
-    if failed == 0 {
-        // Saves the write that the status controller would make next.
+    if failed == 0 && !view::is_applied(work) {
+        // Saves the write that the status controller would make next. Only the first one: from then on the
+        // status controller writes on its own, and what it has written must not be overwritten by what was
+        // seen before.
         let objects: Vec<Option<Arc<Object>>> = newest(member, applied.objects).await;
         if let Some(statuses) = work_status::decide(&context.interpreter, work, &objects).statuses {
             status.insert("manifestStatuses".into(), statuses.into());
