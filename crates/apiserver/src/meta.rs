@@ -76,6 +76,31 @@ pub(crate) fn carry_over(new: &mut Object, old: &Object) {
     drop_empty(metadata);
 }
 
+/// Whether two states of an object are the same but for the times of their managed fields: admission may turn
+/// a change back into what was there, and then nothing is written.
+pub(crate) fn differs_in_times_only(new: &Object, old: &Object) -> bool {
+    let fields = |object: &Object| -> Vec<Value> {
+        let entries = object.at("/metadata/managedFields").and_then(Value::as_array);
+        let timeless = |entry: &Value| {
+            let mut entry = entry.clone();
+            if let Some(entry) = entry.as_object_mut() {
+                entry.remove("time");
+            }
+            entry
+        };
+        entries.into_iter().flatten().map(timeless).collect()
+    };
+    if fields(new) != fields(old) {
+        return false;
+    }
+    let (mut new, mut old) = (new.clone(), old.clone());
+    for object in [&mut new, &mut old] {
+        object.metadata_mut().remove("managedFields");
+        object.metadata_mut().remove("resourceVersion");
+    }
+    new == old
+}
+
 /// Absent and empty are the same for these fields; the absent form is kept.
 fn drop_empty(metadata: &mut Map<String, Value>) {
     metadata.retain(|name, value| match value {

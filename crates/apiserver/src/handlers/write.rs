@@ -259,7 +259,8 @@ impl<'a> Write<'a> {
             }
             return self.remove(kv, bytes).await;
         }
-        if bytes == kv.value {
+        if bytes == kv.value || (bytes.len() == kv.value.len() && meta::differs_in_times_only(&new, old)) {
+            let bytes = kv.value.clone();
             return Ok(Some(Written { bytes, revision: Some(kv.revision), created: false }));
         }
         if self.options.dry_run {
