@@ -130,17 +130,17 @@ pub(crate) async fn apiserver(args: ApiserverArgs) -> Result<()> {
         &shutdown,
     )
     .await?;
-    if args.karmada_api {
-        let client = host.component("karmada-apiserver");
-        control_plane::install(&client).await?;
-        rules.follow(&Informers::new(client, &shutdown));
-    }
     let mut config = Kubeconfig::default();
     for context in ["karmada-apiserver", "karmada-host"] {
         config.set(&Entry::new(context, &host.url, &host.authority_pem, host.admin.clone()));
     }
     config.set_current("karmada-apiserver");
     crate::up::write(&config, &args.data_dir.join("karmada.config"))?;
+    if args.karmada_api {
+        let client = host.component("karmada-apiserver");
+        control_plane::install(&client).await?;
+        rules.follow(&Informers::new(client, &shutdown));
+    }
     tracing::info!(url = host.url, "serving");
     shutdown.requested().await;
     host.ended().await;
