@@ -262,6 +262,8 @@ impl Resource {
     pub(crate) fn prepare_status_update(&self, new: &mut Object, old: &Object) {
         match &self.nature {
             Nature::Builtin(kind) => (kind.rules.prepare_status_update)(new, old),
+            // The usual case, and comparing copies nothing: a Work carries whole manifests.
+            Nature::Custom(_) if differs_in_status_only(new, old) => {}
             Nature::Custom(_) => {
                 let status = new.fields_mut().remove("status");
                 let sent_fields = new.metadata().and_then(|m| m.get("managedFields")).cloned();
@@ -430,4 +432,15 @@ pub(crate) fn keep(new: &mut Object, old: &Object, field: &str) {
         Some(value) => new.fields_mut().insert(field.into(), value.clone()),
         None => new.fields_mut().remove(field),
     };
+}
+
+/// Whether everything but the status, and what the server itself keeps in the metadata, is the same.
+fn differs_in_status_only(new: &Object, old: &Object) -> bool {
+    let without =
+        |map: &'static [&'static str]| move |(name, _): &(&String, &Value)| !map.contains(&name.as_str());
+    let fields = without(&["status", "metadata"]);
+    let metadata = without(&["managedFields", "resourceVersion"]);
+    let (Some(new_metadata), Some(old_metadata)) = (new.metadata(), old.metadata()) else { return false };
+    new.fields().iter().filter(&fields).eq(old.fields().iter().filter(&fields))
+        && new_metadata.iter().filter(&metadata).eq(old_metadata.iter().filter(&metadata))
 }

@@ -38,7 +38,8 @@ const SYNC_WAIT: Duration = Duration::from_secs(10);
 /// member's objects decides alone.
 #[derive(Default)]
 pub(crate) struct Records {
-    written: Mutex<BTreeMap<(String, TemplateKey), Record>>,
+    /// By the name of the Work, and then by object: a Work's records are forgotten together.
+    written: Mutex<BTreeMap<String, BTreeMap<TemplateKey, Record>>>,
 }
 
 /// One object as it stood after our last write or look.
@@ -63,8 +64,8 @@ impl Records {
     }
 
     fn with<T>(&self, object: &Object, f: impl FnOnce(&Record) -> T) -> Option<T> {
-        let key = Self::key(object)?;
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).get(&key).map(f)
+        let (work, key) = Self::key(object)?;
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).get(&work)?.get(&key).map(f)
     }
 
     /// Whether this state of an object is the one we wrote.
@@ -82,19 +83,19 @@ impl Records {
     }
 
     fn note(&self, work: &Object, object: &Object) {
-        let Some(key) = Self::key(object) else { return };
+        let Some((name, key)) = Self::key(object) else { return };
         let record = Record {
             resource_version: object.resource_version().into(),
             work: (work.uid().into(), work.generation()),
             content: content(object),
         };
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key, record);
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.entry(name).or_default().insert(key, record);
     }
 
     /// Forgets the objects of a Work.
     pub(crate) fn forget(&self, work: &str) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.retain(|(name, _), _| name != work);
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(work);
     }
 }
 
