@@ -15,11 +15,6 @@ mod manifests;
 mod probes;
 mod up;
 
-/// A control plane allocates many small objects on many threads and frees them on others. Under a burst of
-/// Deployments this allocator took about a fifth off the CPU time of glibc's, for two per cent more memory.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Karmada's multi-cluster control plane.
 #[derive(Debug, Parser)]
 #[command(name = "karmada", version, about, arg_required_else_help = true)]
