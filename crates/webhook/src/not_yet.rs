@@ -46,10 +46,15 @@ pub(crate) fn warnings(gvk: &GroupVersionKind, object: &Object) -> Vec<String> {
     }
     let is_set =
         |pointer: &str| object.at(pointer).is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false)));
+    let constraints = object.at("/spec/placement/spreadConstraints").and_then(Value::as_array);
+    let by_label =
+        constraints.into_iter().flatten().any(|c| c["spreadByLabel"].as_str().is_some_and(|l| !l.is_empty()));
     POLICY_FIELDS
         .iter()
         .filter(|(pointer, _)| is_set(pointer))
-        .map(|(_, field)| format!("{field} is stored, but this version does not act on it yet"))
+        .map(|(_, field)| *field)
+        .chain(by_label.then_some("spec.placement.spreadConstraints[].spreadByLabel"))
+        .map(|field| format!("{field} is stored, but this version does not act on it yet"))
         .collect()
 }
 
@@ -68,6 +73,11 @@ mod tests {
         policy.set("/spec/propagateDeps", true);
         policy.set("/spec/failover", json!({ "application": {} }));
         assert_eq!(warnings(&gvk, &policy).len(), 2);
+        policy.set(
+            "/spec/placement/spreadConstraints",
+            json!([{ "spreadByField": "cluster" }, { "spreadByLabel": "tier" }]),
+        );
+        assert!(warnings(&gvk, &policy)[2].contains("spreadByLabel"));
         let rebalancer = GroupVersionKind::new("apps.karmada.io", "v1alpha1", "WorkloadRebalancer");
         assert!(warnings(&rebalancer, &policy)[0].starts_with("WorkloadRebalancer is stored"));
         let work = GroupVersionKind::new("work.karmada.io", "v1alpha1", "Work");
