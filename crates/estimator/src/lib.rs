@@ -1,0 +1,1 @@
+//! The protocol between the scheduler and the accurate estimators: messages, client, server interface.
