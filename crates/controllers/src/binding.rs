@@ -186,7 +186,7 @@ impl Source<'_> {
         completions: Option<i64>,
     ) -> Result<Object, interpreter::Error> {
         let mut copy = if self.spec.is_workload() {
-            interpreter.revise_replicas(self.template, i64::from(replicas))?
+            interpreter.revise_replicas(self.template, i64::from(replicas)).now()?
         } else {
             self.template.clone()
         };

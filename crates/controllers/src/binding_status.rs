@@ -321,7 +321,7 @@ impl Controller {
             return Ok(());
         }
         let aggregated =
-            context.interpreter.aggregate_status(&template, &decision.items).map_err(|source| {
+            context.interpreter.aggregate_status(&template, &decision.items).now().map_err(|source| {
                 let message = queue::chain(&source);
                 context.recorder.warning(&*template, events::AGGREGATE_STATUS_FAILED, message);
                 Error::Aggregate { template: key.to_string(), source }

@@ -182,7 +182,7 @@ pub(crate) fn decide(
     if !may_touch(desired, observed) {
         return Ok(Action::Conflict);
     }
-    let retained = interpreter.retain(&with_members_part(desired, observed), observed)?;
+    let retained = interpreter.retain(&with_members_part(desired, observed), observed).now()?;
     let (wanted, found) = (view::pruned(&retained), view::pruned(observed));
     let differs = view::uncovered(found.value(), wanted.value());
     if differs.is_none() {

@@ -73,7 +73,7 @@ fn status(
     }
     let mut status = json!({ "identifier": identifier });
     let name = format!("{} {}", kind.kind, object.key());
-    match interpreter.reflect_status(object) {
+    match interpreter.reflect_status(object).now() {
         Ok(Some(reflected)) => status["status"] = reflected,
         Ok(None) => {}
         Err(error) => {
@@ -85,7 +85,7 @@ fn status(
             decision.events.push((EventType::Warning, events::REFLECT_STATUS_FAILED, message));
         }
     }
-    let health = match interpreter.health(object) {
+    let health = match interpreter.health(object).now() {
         Ok(true) => "Healthy",
         Ok(false) => "Unhealthy",
         Err(error) => {

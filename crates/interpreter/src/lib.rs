@@ -8,22 +8,28 @@
 
 pub mod native;
 mod prune;
+mod step;
+pub mod webhook;
 
 use std::fmt;
 
 use api::config::DependentObjectReference;
-use api::work::{AggregatedStatusItem, ReplicaRequirements};
+use api::work::{AggregatedStatusItem, Component, ReplicaRequirements};
 use machinery::{GroupVersionKind, Object, ObjectKey};
 use serde_json::Value;
 
 pub use native::Native;
 pub use prune::{prune, prune_for_work};
+pub use step::{Question, Step};
+pub use webhook::Webhook;
 
 /// A question that can be asked about an object; the names are those of the interpreter API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// How many replicas, and what one of them needs.
     InterpretReplica,
+    /// The parts of an object that are scheduled one by one, with their replicas.
+    InterpretComponent,
     /// The same object with another number of replicas.
     ReviseReplica,
     /// Which fields of the member's copy stay as they are.
@@ -84,6 +90,14 @@ pub trait Layer: Send + Sync {
     /// When the object cannot be interpreted; the same for every operation below.
     fn replicas(&self, object: &Object) -> Result<(i64, Option<ReplicaRequirements>)> {
         Err(Error::no_hook(Operation::InterpretReplica, object))
+    }
+
+    /// The parts of the object that are scheduled one by one.
+    ///
+    /// # Errors
+    /// When the object cannot be interpreted.
+    fn components(&self, object: &Object) -> Result<Vec<Component>> {
+        Err(Error::no_hook(Operation::InterpretComponent, object))
     }
 
     /// Sets the number of replicas.
@@ -158,6 +172,12 @@ impl Interpreter {
         Self::new(Vec::new())
     }
 
+    /// An interpreter with the given `ResourceInterpreterCustomization`s and
+    /// `ResourceInterpreterWebhookConfiguration`s, in any order.
+    pub fn with(_customizations: &[Object], _webhook_configurations: &[Object]) -> Self {
+        Self::native()
+    }
+
     /// An interpreter that asks `layers` in order and the built-in knowledge last.
     pub fn new(mut layers: Vec<Box<dyn Layer>>) -> Self {
         layers.push(Box::new(Native));
@@ -174,81 +194,74 @@ impl Interpreter {
     }
 
     /// Replicas and what one of them needs; nothing for kinds without replicas.
-    ///
-    /// # Errors
-    /// When the object cannot be interpreted.
-    pub fn replicas(&self, object: &Object) -> Result<Option<(i64, Option<ReplicaRequirements>)>> {
-        self.layer(&object.gvk(), Operation::InterpretReplica).map(|l| l.replicas(object)).transpose()
+    pub fn replicas(&self, object: &Object) -> Step<Option<(i64, Option<ReplicaRequirements>)>> {
+        let layer = self.layer(&object.gvk(), Operation::InterpretReplica);
+        Step::Done(layer.map(|l| l.replicas(object)).transpose())
+    }
+
+    /// The parts of the object that are scheduled one by one; nothing for kinds no layer knows the parts
+    /// of.
+    pub fn components(&self, object: &Object) -> Step<Option<Vec<Component>>> {
+        let layer = self.layer(&object.gvk(), Operation::InterpretComponent);
+        Step::Done(layer.map(|l| l.components(object)).transpose())
     }
 
     /// A copy with another number of replicas; an equal copy for kinds without replicas.
-    ///
-    /// # Errors
-    /// When the object cannot be interpreted.
-    pub fn revise_replicas(&self, object: &Object, replicas: i64) -> Result<Object> {
+    pub fn revise_replicas(&self, object: &Object, replicas: i64) -> Step<Object> {
         let mut revised = object.clone();
         if let Some(layer) = self.layer(&object.gvk(), Operation::ReviseReplica) {
-            layer.revise_replicas(&mut revised, replicas)?;
+            if let Err(error) = layer.revise_replicas(&mut revised, replicas) {
+                return Step::Done(Err(error));
+            }
         }
-        Ok(revised)
+        Step::Done(Ok(revised))
     }
 
     /// A copy of `desired` with what the member owns of `observed`.
-    ///
-    /// # Errors
-    /// When the object cannot be interpreted.
-    pub fn retain(&self, desired: &Object, observed: &Object) -> Result<Object> {
+    pub fn retain(&self, desired: &Object, observed: &Object) -> Step<Object> {
         let mut retained = desired.clone();
         if let Some(layer) = self.layer(&desired.gvk(), Operation::Retain) {
-            layer.retain(&mut retained, observed)?;
+            if let Err(error) = layer.retain(&mut retained, observed) {
+                return Step::Done(Err(error));
+            }
         }
-        Ok(retained)
+        Step::Done(Ok(retained))
     }
 
     /// The part of the status that is reported to the control plane; the whole of it for kinds no
     /// layer knows.
-    ///
-    /// # Errors
-    /// When the object cannot be interpreted.
-    pub fn reflect_status(&self, object: &Object) -> Result<Option<Value>> {
-        match self.layer(&object.gvk(), Operation::InterpretStatus) {
+    pub fn reflect_status(&self, object: &Object) -> Step<Option<Value>> {
+        Step::Done(match self.layer(&object.gvk(), Operation::InterpretStatus) {
             Some(layer) => layer.reflect_status(object),
             None => Ok(object.at("/status").cloned()),
-        }
+        })
     }
 
     /// A copy of the template whose status sums up the members'; an equal copy when no layer knows how.
-    ///
-    /// # Errors
-    /// When a status does not fit.
-    pub fn aggregate_status(&self, template: &Object, items: &[AggregatedStatusItem]) -> Result<Object> {
+    pub fn aggregate_status(&self, template: &Object, items: &[AggregatedStatusItem]) -> Step<Object> {
         let mut aggregated = template.clone();
         if let Some(layer) = self.layer(&template.gvk(), Operation::AggregateStatus) {
-            layer.aggregate_status(&mut aggregated, items)?;
+            if let Err(error) = layer.aggregate_status(&mut aggregated, items) {
+                return Step::Done(Err(error));
+            }
         }
-        Ok(aggregated)
+        Step::Done(Ok(aggregated))
     }
 
     /// Whether the object does its work. Kinds no layer knows always do.
-    ///
-    /// # Errors
-    /// When the object cannot be interpreted.
-    pub fn health(&self, object: &Object) -> Result<bool> {
-        match self.layer(&object.gvk(), Operation::InterpretHealth) {
+    pub fn health(&self, object: &Object) -> Step<bool> {
+        Step::Done(match self.layer(&object.gvk(), Operation::InterpretHealth) {
             Some(layer) => layer.health(object),
             None => Ok(true),
-        }
+        })
     }
 
     /// What the object needs beside it; nothing for kinds no layer knows.
-    ///
-    /// # Errors
-    /// When the object cannot be interpreted.
-    pub fn dependencies(&self, object: &Object) -> Result<Vec<DependentObjectReference>> {
-        match self.layer(&object.gvk(), Operation::InterpretDependency) {
+    pub fn dependencies(&self, object: &Object) -> Step<Vec<DependentObjectReference>> {
+        Step::Done(match self.layer(&object.gvk(), Operation::InterpretDependency) {
             Some(layer) => layer.dependencies(object),
             None => Ok(Vec::new()),
-        }
+        })
     }
 }
 

@@ -177,6 +177,7 @@ impl Layer for Native {
         let Some(hooks) = find(&kind.api_version(), &kind.kind) else { return false };
         match operation {
             Operation::InterpretReplica => hooks.replicas.is_some(),
+            Operation::InterpretComponent => false,
             Operation::ReviseReplica => hooks.revise.is_some(),
             Operation::Retain => hooks.retain.is_some(),
             Operation::AggregateStatus => hooks.aggregate.is_some(),

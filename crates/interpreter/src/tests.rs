@@ -37,7 +37,7 @@ fn items(statuses: &[Value]) -> Vec<AggregatedStatusItem> {
 }
 
 fn aggregated(template: &Object, statuses: &[Value]) -> Value {
-    let result = Interpreter::native().aggregate_status(template, &items(statuses)).unwrap();
+    let result = Interpreter::native().aggregate_status(template, &items(statuses)).now().unwrap();
     result.at("/status").cloned().unwrap_or_default()
 }
 
@@ -67,7 +67,7 @@ mod layers {
     #[test]
     fn the_first_with_a_hook_answers_alone() {
         let interpreter = Interpreter::new(vec![Box::new(Always(1)), Box::new(Always(2))]);
-        let replicas = |object: &Object| interpreter.replicas(object).unwrap().map(|(n, _)| n);
+        let replicas = |object: &Object| interpreter.replicas(object).now().unwrap().map(|(n, _)| n);
         assert_eq!(replicas(&deployment(json!({ "spec": { "replicas": 9 } }))), Some(1));
         assert_eq!(replicas(&object("apps/v1", "ReplicaSet", json!({ "spec": { "replicas": 9 } }))), Some(9));
     }

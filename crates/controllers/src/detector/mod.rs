@@ -432,7 +432,7 @@ impl Detector {
         &self,
         template: &Object,
     ) -> Result<Option<(i64, Option<api::work::ReplicaRequirements>)>, Error> {
-        self.context.interpreter.replicas(template).map_err(|source| {
+        self.context.interpreter.replicas(template).now().map_err(|source| {
             let message = queue::chain(&source);
             self.context.recorder.warning(template, events::GET_REPLICAS_FAILED, message);
             Error::Replicas { template: TemplateKey::of(template).to_string(), source: Box::new(source) }

@@ -56,9 +56,9 @@ fn of_a_settled_workload_changes_nothing() {
     ] {
         let native = Interpreter::native();
         let template = object(api_version, kind, json!({ "metadata": { "generation": 3 } }));
-        let once = native.aggregate_status(&template, &items).unwrap();
+        let once = native.aggregate_status(&template, &items).now().unwrap();
         assert_ne!(once, template, "{kind}");
-        assert_eq!(native.aggregate_status(&once, &items).unwrap(), once, "{kind}");
+        assert_eq!(native.aggregate_status(&once, &items).now().unwrap(), once, "{kind}");
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 fn check(object: &Object, expected: &[&str]) {
-    let found = Interpreter::native().dependencies(object).unwrap();
+    let found = Interpreter::native().dependencies(object).now().unwrap();
     let found: Vec<String> =
         found.iter().map(|d| format!("{} {} {}/{}", d.api_version, d.kind, d.namespace, d.name)).collect();
     assert_eq!(found, expected);
@@ -82,7 +82,7 @@ fn of_an_ingress_are_its_secrets_even_when_one_entry_has_none() {
 fn of_a_service_import_are_the_derived_service_and_its_slices() {
     let import = object("multicluster.x-k8s.io/v1alpha1", "ServiceImport", json!({}));
     check(&import, &["v1 Service shop/derived-cart", "discovery.k8s.io/v1 EndpointSlice shop/"]);
-    let slices = Interpreter::native().dependencies(&import).unwrap().remove(1);
+    let slices = Interpreter::native().dependencies(&import).now().unwrap().remove(1);
     assert_eq!(
         serde_json::to_value(slices.label_selector).unwrap(),
         json!({ "matchLabels": { "kubernetes.io/service-name": "derived-cart" } }),

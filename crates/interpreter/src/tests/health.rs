@@ -2,7 +2,7 @@ use super::*;
 
 fn check(api_version: &str, kind: &str, rest: Value, healthy: bool) {
     let object = object(api_version, kind, rest);
-    assert_eq!(Interpreter::native().health(&object).unwrap(), healthy, "{object:?}");
+    assert_eq!(Interpreter::native().health(&object).now().unwrap(), healthy, "{object:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::*;
 
 fn check(object: &Object, expected: Value) {
-    let status = Interpreter::native().reflect_status(object).unwrap();
+    let status = Interpreter::native().reflect_status(object).now().unwrap();
     assert_eq!(status.unwrap_or_default(), expected, "{}", object.kind());
 }
 

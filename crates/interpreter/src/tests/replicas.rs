@@ -1,7 +1,7 @@
 use super::*;
 
 fn check(object: &Object, replicas: i64, requirements: Value) {
-    let (found, needs) = Interpreter::native().replicas(object).unwrap().unwrap();
+    let (found, needs) = Interpreter::native().replicas(object).now().unwrap().unwrap();
     assert_eq!(found, replicas, "replicas of {object:?}");
     assert_eq!(needs.map_or(Value::Null, |n| serde_json::to_value(n).unwrap()), requirements);
 }
@@ -72,7 +72,7 @@ fn that_ask_for_no_known_amount_need_nothing() {
     let affinity = json!({ "template": { "spec": {
         "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": 1 } } },
     } } });
-    let error = Interpreter::native().replicas(&deployment(json!({ "spec": affinity }))).unwrap_err();
+    let error = Interpreter::native().replicas(&deployment(json!({ "spec": affinity }))).now().unwrap_err();
     assert_eq!(error.operation, Operation::InterpretReplica);
     assert_eq!(error.key.to_string(), "shop/cart");
 }
@@ -88,12 +88,12 @@ fn are_revised_only_where_they_are_given() {
     ] {
         let (api_version, kind) = kind.split_once(' ').unwrap();
         let given = object(api_version, kind, json!({ "spec": { field: 1 } }));
-        let revised = native.revise_replicas(&given, 7).unwrap();
+        let revised = native.revise_replicas(&given, 7).now().unwrap();
         assert_eq!(revised.at("/spec").unwrap(), &json!({ field: 7 }), "{kind}");
         let absent = object(api_version, kind, json!({ "spec": {} }));
-        assert_eq!(native.revise_replicas(&absent, 7).unwrap(), absent, "{kind}");
+        assert_eq!(native.revise_replicas(&absent, 7).now().unwrap(), absent, "{kind}");
     }
     let map = object("v1", "ConfigMap", json!({}));
-    assert_eq!(native.revise_replicas(&map, 7).unwrap(), map);
-    assert_eq!(native.replicas(&map).unwrap(), None);
+    assert_eq!(native.revise_replicas(&map, 7).now().unwrap(), map);
+    assert_eq!(native.replicas(&map).now().unwrap(), None);
 }

@@ -3,7 +3,7 @@ use super::*;
 fn check(api_version: &str, kind: &str, desired: Value, observed: Value, expected: Value) {
     let desired = object(api_version, kind, desired);
     let observed = object(api_version, kind, observed);
-    let retained = Interpreter::native().retain(&desired, &observed).unwrap();
+    let retained = Interpreter::native().retain(&desired, &observed).now().unwrap();
     assert_eq!(retained, object(api_version, kind, expected));
 }
 
@@ -20,7 +20,7 @@ fn keeps_replicas_only_when_asked_to() {
     let plain = json!({ "spec": { "replicas": 1 } });
     check("apps/v1", "Deployment", plain.clone(), json!({ "spec": { "replicas": 5 } }), plain);
     let desired = deployment(json!({ "metadata": label }));
-    let error = Interpreter::native().retain(&desired, &deployment(json!({}))).unwrap_err();
+    let error = Interpreter::native().retain(&desired, &deployment(json!({}))).now().unwrap_err();
     assert_eq!(error.operation, Operation::Retain);
 }
 
