@@ -5,6 +5,8 @@
 //! of its own. A story that disturbs what others see (a tainted cluster, a cluster-wide policy) takes the
 //! scene [`alone`].
 
+pub mod console;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

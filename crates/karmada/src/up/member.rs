@@ -43,6 +43,28 @@ impl From<Nodes> for local_cluster::kubelet::Nodes {
     }
 }
 
+/// Who provides local members.
+const PROVIDER: &str = "local";
+
+/// Where a local member pretends to be, so that replicas can be spread by region and zone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    region: &'static str,
+    number: usize,
+}
+
+impl Place {
+    /// Place of the member with a number, from 0: regions take turns, and every member has a zone of
+    /// its own.
+    pub(crate) fn of(member: usize) -> Self {
+        Self { region: ["north", "south"][member % 2], number: member / 2 + 1 }
+    }
+
+    fn zone(self) -> String {
+        format!("{}-{}", self.region, self.number)
+    }
+}
+
 /// A running member.
 pub(crate) struct Member {
     name: String,
@@ -113,6 +135,7 @@ impl Member {
     pub(crate) async fn join(
         &self,
         control_plane: &ControlPlane,
+        place: Place,
         pull: bool,
         shutdown: &Shutdown,
     ) -> Result<()> {
@@ -124,6 +147,9 @@ impl Member {
             let options = agent::Options {
                 cluster_name: self.name.clone(),
                 api_endpoint: self.host.url.clone(),
+                provider: PROVIDER.into(),
+                region: place.region.into(),
+                zones: vec![place.zone()],
                 ..agent::Options::default()
             };
             let control = control_plane.host().client(
@@ -143,6 +169,9 @@ impl Member {
                 name: self.name.clone(),
                 namespace: "karmada-cluster".into(),
                 api_endpoint: self.host.url.clone(),
+                provider: PROVIDER.into(),
+                region: place.region.into(),
+                zones: vec![place.zone()],
                 ..Joining::default()
             };
             karmadactl::join::join(control_plane.client(), &member, &joining).await?;

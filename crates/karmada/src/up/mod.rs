@@ -23,7 +23,7 @@ mod sample;
 pub(crate) mod state;
 
 use control_plane::ControlPlane;
-use member::{Member, Nodes};
+use member::{Member, Nodes, Place};
 use progress::Progress;
 use state::{DataArgs, State};
 
@@ -148,7 +148,7 @@ async fn bring_up(
     progress.doing("joining the members");
     let joins = members.iter().enumerate().map(|(i, member)| {
         let pull = i % 3 == 2;
-        member.join(&control_plane, pull, shutdown)
+        member.join(&control_plane, Place::of(i), pull, shutdown)
     });
     futures::future::try_join_all(joins).await?;
     let ready = control_plane.wait_ready(&names);
