@@ -1,0 +1,194 @@
+-- What several kinds share: reading a member's status, and merging many into the template's.
+--
+-- An item is one member's answer: {clusterName, status, applied, health}; its status may be absent.
+-- `items` itself is nil when the object was never placed anywhere, which is told apart from an empty list.
+
+local merge = {}
+
+-- The member's copy carries the generation of the template it was made from in this annotation.
+local TEMPLATE_GENERATION = "resourcetemplate.karmada.io/generation"
+
+-- The statuses that are there, in the items' order, with the member's name beside each.
+function merge.statuses(items)
+  local position = 0
+  return function()
+    repeat
+      position = position + 1
+    until items[position] == nil or items[position].status ~= nil
+    local item = items[position]
+    if item ~= nil then
+      return item.status, item.clusterName
+    end
+  end
+end
+
+-- Writes the totals of the named counters over all items; absent counts as 0.
+function merge.sum(into, items, names)
+  for _, name in ipairs(names) do
+    local total = 0
+    for status in merge.statuses(items) do
+      if status[name] ~= nil then
+        total = total + status[name]
+      end
+    end
+    into[name] = total
+  end
+end
+
+-- Sets the named fields to `value`.
+function merge.fill(into, names, value)
+  for _, name in ipairs(names) do
+    into[name] = value
+  end
+end
+
+-- The value of a field in the last status that has one that is not the empty text, else `otherwise`.
+function merge.last(items, name, otherwise)
+  local found = otherwise
+  for status in merge.statuses(items) do
+    if status[name] ~= nil and status[name] ~= "" then
+      found = status[name]
+    end
+  end
+  return found
+end
+
+-- Copies the named fields that are present.
+function merge.copy(into, from, names)
+  for _, name in ipairs(names) do
+    into[name] = from[name]
+  end
+  return into
+end
+
+-- Appends every element of `from`, nil being empty.
+function merge.append(into, from)
+  for _, element in ipairs(from or {}) do
+    into[#into + 1] = element
+  end
+end
+
+-- The template's status and its two generations, filled in where they are missing.
+function merge.status(desired)
+  desired.status = desired.status or {}
+  desired.metadata.generation = desired.metadata.generation or 0
+  desired.status.observedGeneration = desired.status.observedGeneration or 0
+  return desired.status
+end
+
+-- The template counts as observed once every member has taken in this very generation of it;
+-- until then the old value stays. No members at all is "every member".
+function merge.observe(desired, items)
+  for _, item in ipairs(items or {}) do
+    local status = item.status or {}
+    local made_from_this = (status.resourceTemplateGeneration or 0) == desired.metadata.generation
+    local taken_in = (status.generation or 0) == (status.observedGeneration or 0)
+    if not (made_from_this and taken_in) then
+      return
+    end
+  end
+  desired.status.observedGeneration = desired.metadata.generation
+end
+
+-- All members' conditions. Those equal in type, status and reason become one, and every message
+-- is prefixed with the member it came from.
+function merge.conditions(items)
+  local merged = {}
+  for status, cluster in merge.statuses(items) do
+    for _, condition in ipairs(status.conditions or {}) do
+      condition.message = cluster .. "=" .. condition.message
+      local twin = nil
+      for _, candidate in ipairs(merged) do
+        if candidate.type == condition.type and candidate.status == condition.status
+          and candidate.reason == condition.reason then
+          twin = candidate
+          break
+        end
+      end
+      if twin ~= nil then
+        twin.message = twin.message .. ", " .. condition.message
+      else
+        merged[#merged + 1] = condition
+      end
+    end
+  end
+  return merged
+end
+
+-- The named status fields of a member's object, empty without a status. Takes lists of names.
+function merge.reflect(observed, ...)
+  local status = {}
+  if observed.status ~= nil then
+    for _, names in ipairs({...}) do
+      merge.copy(status, observed.status, names)
+    end
+  end
+  return status
+end
+
+-- As `reflect`, with the generations that `observe` compares.
+function merge.reflect_with_generations(observed, ...)
+  local status, metadata = merge.reflect(observed, {"observedGeneration"}, ...), observed.metadata
+  if observed.status ~= nil and metadata ~= nil then
+    status.generation = metadata.generation
+    if metadata.annotations ~= nil then
+      status.resourceTemplateGeneration = tonumber(metadata.annotations[TEMPLATE_GENERATION])
+    end
+  end
+  return status
+end
+
+-- Whether a condition of this type is True, for one of the given reasons (any when none is given).
+function merge.is_true(status, type_of, ...)
+  local reasons = {...}
+  for _, condition in ipairs(status ~= nil and status.conditions or {}) do
+    if condition.type == type_of and condition.status == "True" then
+      if #reasons == 0 then
+        return true
+      end
+      for _, reason in ipairs(reasons) do
+        if condition.reason == reason then
+          return true
+        end
+      end
+    end
+  end
+  return false
+end
+
+-- Whether a replicated workload has been observed, updated and made available.
+function merge.replicas_are_ready(observed)
+  local status = observed.status
+  if status.observedGeneration ~= observed.metadata.generation then
+    return false
+  end
+  local wanted = observed.spec.replicas
+  if wanted ~= nil and status.updatedReplicas < wanted then
+    return false
+  end
+  return status.availableReplicas >= status.updatedReplicas
+end
+
+-- The member decides whether reconciliation is paused there.
+function merge.retain_suspend(desired, observed)
+  if observed.spec.suspend ~= nil then
+    desired.spec.suspend = observed.spec.suspend
+  end
+  return desired
+end
+
+-- An empty list of references, and the function that adds to it one object of `owner`'s namespace.
+-- An empty name refers to nothing; a missing one is a mistake in the object.
+function merge.references(owner)
+  local list = {}
+  return list, function(kind, name)
+    if name == nil then
+      error("a reference to a " .. kind .. " has no name")
+    end
+    if name ~= "" then
+      list[#list + 1] = {apiVersion = "v1", kind = kind, namespace = owner.metadata.namespace, name = name}
+    end
+  end
+end
+
+return merge

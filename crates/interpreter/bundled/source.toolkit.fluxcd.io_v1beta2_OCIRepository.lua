@@ -1,0 +1,44 @@
+-- OCIRepository: a container image layer that Flux fetches into an artifact.
+
+local merge = require("merge")
+
+function Retain(desired, observed)
+  return merge.retain_suspend(desired, observed)
+end
+
+function ReflectStatus(observed)
+  return merge.reflect_with_generations(observed, {
+    "artifact", "conditions", "observedIgnore", "observedLayerSelector", "url",
+  })
+end
+
+function AggregateStatus(desired, items)
+  local status = merge.status(desired)
+  merge.observe(desired, items)
+  items = items or {}
+  status.artifact = merge.last(items, "artifact")
+  status.url = merge.last(items, "url", "")
+  status.conditions = merge.conditions(items)
+  return desired
+end
+
+function InterpretHealth(observed)
+  return merge.is_true(observed.status, "Ready", "Succeeded")
+end
+
+function GetDependencies(desired)
+  local spec = desired.spec
+  local references, add = merge.references(desired)
+  if spec.secretRef ~= nil then
+    add("Secret", spec.secretRef.name)
+  end
+  if spec.verify ~= nil and spec.verify.secretRef ~= nil then
+    add("Secret", spec.verify.secretRef.name)
+  end
+  if spec.certSecretRef ~= nil then
+    add("Secret", spec.certSecretRef.name)
+  end
+  -- Unlike everywhere else, leaving the account out is an error here.
+  add("ServiceAccount", spec.serviceAccountName)
+  return references
+end
