@@ -1,0 +1,38 @@
+//! Feature gates.
+
+/// Feature gates that the controllers and the rules here look at, with upstream's names and defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gates {
+    /// `PropagateDeps`: what a template needs goes where the template goes.
+    pub propagate_deps: bool,
+    /// `PropagationPolicyPreemption`: policies may take over templates that other policies have claimed.
+    pub propagation_policy_preemption: bool,
+    /// `PriorityBasedScheduling`: templates' scheduling priority is resolved from priority classes.
+    pub priority_based_scheduling: bool,
+    /// `MultiplePodTemplatesScheduling`: workloads of several pod templates are scheduled by component.
+    pub multiple_pod_templates_scheduling: bool,
+    /// `WorkloadAffinity`: bindings name the affinity groups of their templates.
+    pub workload_affinity: bool,
+    /// `StatefulFailoverInjection`: new copies of evicted workloads carry labels with preserved state.
+    pub stateful_failover_injection: bool,
+    /// `ResourceQuotaEstimate`: replica requirements name the workload's namespace, so that quotas can be
+    /// estimated.
+    pub resource_quota_estimate: bool,
+    /// `CustomizedClusterResourceModeling`: clusters report a histogram of their nodes.
+    pub customized_cluster_resource_modeling: bool,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self {
+            propagate_deps: true,
+            propagation_policy_preemption: false,
+            priority_based_scheduling: true,
+            multiple_pod_templates_scheduling: false,
+            workload_affinity: false,
+            stateful_failover_injection: false,
+            resource_quota_estimate: false,
+            customized_cluster_resource_modeling: true,
+        }
+    }
+}
