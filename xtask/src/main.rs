@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 mod layers;
+mod rules;
 mod tools;
 
 /// A task: its name, what it is for, what it does.
@@ -17,7 +18,7 @@ const TASKS: &[Task] = &[
     ("test", "all tests, end to end included; fetches the tools they need", test),
     ("e2e", "only the end-to-end tests (arguments go to the test program)", e2e),
     ("tools", "fetches the tools that tests need into target/tools", |_| tools::ensure().map(|_| ())),
-    ("tidy", "layers of the crates, file sizes", |_| tidy()),
+    ("tidy", "layers of the crates, the table of rules", |_| tidy()),
     ("golden", "rewrites the golden files; read the diff", golden),
     ("bench", "measures the budgets and prints them beside what was measured", bench),
     ("deny", "licences and advisories of dependencies (needs cargo-deny)", |_| {
@@ -115,5 +116,10 @@ fn tidy() -> Result<()> {
         bail!("the crates' layers do not hold:\n  {}", problems.join("\n  "));
     }
     println!("xtask: the crates' layers hold");
+    let problems = rules::problems(&root())?;
+    if !problems.is_empty() {
+        bail!("docs/rules.md names tests that do not exist:\n  {}", problems.join("\n  "));
+    }
+    println!("xtask: every test in docs/rules.md exists");
     Ok(())
 }
