@@ -1,0 +1,4 @@
+//! What travels, and a client that asks a server over the loopback interface.
+
+mod loopback;
+mod wire;
