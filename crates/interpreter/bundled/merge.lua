@@ -3,6 +3,8 @@
 -- An item is one member's answer: {clusterName, status, applied, health}; its status may be absent.
 -- `items` itself is nil when the object was never placed anywhere, which is told apart from an empty list.
 
+local kube = require("kube")
+
 local merge = {}
 
 -- The member's copy carries the generation of the template it was made from in this annotation.
@@ -51,6 +53,58 @@ function merge.last(items, name, otherwise)
     end
   end
   return found
+end
+
+-- The earliest or the latest of a timestamp field. All are RFC 3339 texts in UTC, which order as texts.
+function merge.earliest(items, name)
+  local found
+  for status in merge.statuses(items) do
+    local time = status[name]
+    if time ~= nil and time ~= "" and (found == nil or time < found) then
+      found = time
+    end
+  end
+  return found
+end
+
+function merge.latest(items, name)
+  local found
+  for status in merge.statuses(items) do
+    local time = status[name]
+    if time ~= nil and time ~= "" and (found == nil or time > found) then
+      found = time
+    end
+  end
+  return found
+end
+
+-- Now, as a timestamp.
+function merge.now()
+  return os.date("!%Y-%m-%dT%H:%M:%SZ")
+end
+
+-- `value` as a number, given as such or as text; `otherwise` when it is neither.
+function merge.number(value, otherwise)
+  if value == nil or value == "" then
+    return otherwise
+  end
+  return tonumber(value) or otherwise
+end
+
+-- A copy without empty tables, at any depth, and without the scalars that are keys of `empty`.
+-- Nothing when nothing remains.
+function merge.compact(value, empty)
+  local kept = {}
+  for key, inner in pairs(value) do
+    if type(inner) == "table" then
+      kept[key] = merge.compact(inner, empty)
+    elseif not empty[inner] then
+      kept[key] = inner
+    end
+  end
+  if next(kept) ~= nil then
+    return kept
+  end
 end
 
 -- Copies the named fields that are present.
@@ -189,6 +243,104 @@ function merge.references(owner)
       list[#list + 1] = {apiVersion = "v1", kind = kind, namespace = owner.metadata.namespace, name = name}
     end
   end
+end
+
+-- Training jobs of Kubeflow have replica specs by role ("Master", "Worker", ...), each with a pod template.
+
+-- One component for every role that is there, named like it in lower case.
+function merge.role_components(specs, roles)
+  local components = {}
+  for _, role in ipairs(roles) do
+    local spec = specs ~= nil and specs[role] or nil
+    if spec ~= nil then
+      components[#components + 1] = {
+        name = string.lower(role), replicas = merge.number(spec.replicas, 1),
+        replicaRequirements = spec.template and kube.accuratePodRequirements(spec.template),
+      }
+    end
+  end
+  return components
+end
+
+-- What the pods of all roles refer to.
+function merge.role_dependencies(desired, specs, roles)
+  local references = {}
+  for _, role in ipairs(roles) do
+    local spec = specs ~= nil and specs[role] or nil
+    if spec ~= nil and spec.template ~= nil then
+      merge.append(references, kube.getPodDependencies(spec.template, desired.metadata.namespace))
+    end
+  end
+  return references
+end
+
+-- Adds up the pods that are active, failed and succeeded, for every role of `totals` or,
+-- if `totals` may grow, for every role a member reports.
+function merge.role_statuses(items, totals, may_grow)
+  for status in merge.statuses(items) do
+    for role, counts in pairs(status.replicaStatuses or {}) do
+      if totals[role] == nil and may_grow then
+        totals[role] = {active = 0, failed = 0, succeeded = 0}
+      end
+      for name, total in pairs(totals[role] or {}) do
+        totals[role][name] = total + (counts[name] or 0)
+      end
+    end
+  end
+  return totals
+end
+
+-- How the job ended on each member: the names of those where it failed, and how many succeeded.
+function merge.outcomes(items)
+  local failed, succeeded = {}, 0
+  for status, cluster in merge.statuses(items) do
+    local ended
+    for _, condition in ipairs(status.conditions or {}) do
+      local final = condition.type == "Succeeded" or condition.type == "Failed"
+      if final and condition.status == "True" then
+        ended = condition.type
+      end
+    end
+    if ended == "Failed" then
+      failed[#failed + 1] = cluster
+    elseif ended == "Succeeded" then
+      succeeded = succeeded + 1
+    end
+  end
+  return failed, succeeded
+end
+
+-- Whether a job reports conditions, and none that says it failed.
+function merge.has_not_failed(observed)
+  local status = observed.status
+  return status ~= nil and status.conditions ~= nil and not merge.is_true(status, "Failed")
+end
+
+-- The parts of a training job's status that do not depend on its kind: times and counters. A completion
+-- time is only set when the job succeeded everywhere; before, the template keeps what it has.
+function merge.job_status(desired, items, roles, conditions)
+  local _, succeeded = merge.outcomes(items)
+  local status, totals = desired.status or {}, {}
+  for _, role in ipairs(roles) do
+    totals[role] = {active = 0, failed = 0, succeeded = 0}
+  end
+  if succeeded > 0 and succeeded == #items then
+    status.completionTime = merge.latest(items, "completionTime")
+  end
+  status.startTime = merge.earliest(items, "startTime")
+  status.lastReconcileTime = merge.latest(items, "lastReconcileTime")
+  status.replicaStatuses = merge.role_statuses(items, totals)
+  status.conditions = conditions
+  return merge.compact(status, {[0] = true, [""] = true, ["0s"] = true})
+end
+
+-- The status of a training job that was never placed: what a run would have written is emptied.
+function merge.forget_job(desired)
+  local status = desired.status or {}
+  status.startTime, status.completionTime = nil, nil
+  status.replicaStatuses, status.conditions = {}, {}
+  desired.status = status
+  return desired
 end
 
 return merge
