@@ -1,5 +1,6 @@
 //! Cluster affinities against clusters.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use api::LabelSelector;
@@ -100,23 +101,43 @@ pub fn cluster_mismatch<'a>(affinity: impl Into<Affinity<'a>>, cluster: &Cluster
 
 /// Whether a field of the cluster fulfils a condition. A cluster has any number of zones, and one provider
 /// and region or none; a field of another name is never there.
+///
+/// Provider and region are compared as labels are, so that a condition Kubernetes would not take selects
+/// nothing; zones are compared as lists. Upstream:
+/// <https://github.com/karmada-io/karmada/blob/master/pkg/util/selector.go>.
 fn field_matches(requirement: &FieldSelectorRequirement, cluster: &Cluster) -> bool {
-    let values: &[String] = match requirement.key.as_str() {
-        "zone" => cluster.zones(),
-        "provider" => one(&cluster.spec.provider),
-        "region" => one(&cluster.spec.region),
-        _ => &[],
+    let FieldSelectorRequirement { key, operator, values: wanted } = requirement;
+    let value = match key.as_str() {
+        "zone" => return zones_match(operator, wanted, cluster.zones()),
+        "provider" => cluster.spec.provider.as_str(),
+        "region" => cluster.spec.region.as_str(),
+        _ => "",
     };
-    let listed = || values.iter().any(|v| requirement.values.contains(v));
-    match requirement.operator.as_str() {
+    let listed = || !value.is_empty() && wanted.iter().any(|w| w == value);
+    match operator.as_str() {
         "In" => listed(),
-        "NotIn" => !requirement.values.is_empty() && !listed(),
-        "Exists" => !values.is_empty(),
-        "DoesNotExist" => values.is_empty(),
+        "NotIn" => !wanted.is_empty() && !listed(),
+        "Exists" => wanted.is_empty() && !value.is_empty(),
+        "DoesNotExist" => wanted.is_empty() && value.is_empty(),
+        "Gt" => compare(value, wanted) == Some(Ordering::Greater),
+        "Lt" => compare(value, wanted) == Some(Ordering::Less),
         _ => false,
     }
 }
 
-fn one(value: &String) -> &[String] {
-    if value.is_empty() { &[] } else { std::slice::from_ref(value) }
+fn zones_match(operator: &str, wanted: &[String], zones: &[String]) -> bool {
+    let listed = || zones.iter().any(|zone| wanted.contains(zone));
+    match operator {
+        "In" => listed(),
+        "NotIn" => !listed(),
+        "Exists" => !zones.is_empty(),
+        "DoesNotExist" => zones.is_empty(),
+        _ => false,
+    }
+}
+
+/// Compares a field with the one wanted value, both as whole numbers.
+fn compare(value: &str, wanted: &[String]) -> Option<Ordering> {
+    let [wanted] = wanted else { return None };
+    Some(value.parse::<i64>().ok()?.cmp(&wanted.parse::<i64>().ok()?))
 }
