@@ -6,18 +6,18 @@ use api::cluster::Cluster;
 use machinery::quantity::Quantity;
 
 use crate::Modeling;
-use crate::request::{Amount, Component, Request};
-use crate::simulation::Nodes;
+use crate::request::{Amount, Assumed, Component, Request};
+use crate::simulation::Bins;
 
 /// What a cluster has left, ready to be compared with requests.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Capacity {
     pods: i64,
     /// By name. Resources the cluster does not list are absent, which is different from used up only
     /// in the telling: both fit nothing.
     free: Vec<(String, Amount)>,
     /// Nothing when the cluster has no usable models.
-    nodes: Option<Nodes>,
+    nodes: Option<Bins>,
 }
 
 impl Capacity {
@@ -30,21 +30,28 @@ impl Capacity {
             .allocatable
             .iter()
             .filter_map(|(name, text)| {
-                let offered = amount(name, text)?;
+                // Exact until the end: rounding each part would lose up to a unit per part.
                 let left =
-                    offered.minus(listed(&summary.allocated, name)).minus(listed(&summary.allocating, name));
-                Some((name.clone(), left))
+                    quantity(text)? - listed(&summary.allocated, name) - listed(&summary.allocating, name);
+                Some((name.clone(), Amount::of(name, left)))
             })
             .collect();
-        let pods = find(&free, "pods").map_or(0, |pods| pods.0.max(0));
-        Self { pods, free, nodes: Nodes::new(&cluster.spec.resource_models, &summary.allocatable_modelings) }
+        let pods = |list| listed(list, "pods").value();
+        let slots = pods(&summary.allocatable)
+            .saturating_sub(pods(&summary.allocated))
+            .saturating_sub(pods(&summary.allocating));
+        let nodes = Bins::of_models(&cluster.spec.resource_models, &summary.allocatable_modelings);
+        Self { pods: slots.max(0), free, nodes }
     }
 
     /// How many more replicas fit. Without a request only pod slots count.
     pub fn max_replicas(&self, request: Option<&Request>, modeling: Modeling) -> i64 {
         let Some(request) = request.filter(|_| self.pods > 0) else { return self.pods };
         match &self.nodes {
-            Some(nodes) if modeling == Modeling::Used => self.pods.min(nodes.max_replicas(request)),
+            Some(nodes) if modeling == Modeling::Used => {
+                // The models know no node's labels and taints.
+                self.pods.min(nodes.max_replicas(request, &crate::Claim::default()))
+            }
             _ => self.within_totals(request, self.pods),
         }
     }
@@ -62,22 +69,29 @@ impl Capacity {
         }
     }
 
-    /// The capacity once the given replicas, already promised but not reported yet, have arrived.
+    /// The capacity once the workloads that are on their way have arrived. On modelled nodes they are
+    /// placed in the order given, each once; of one that does not fit, what fits is placed.
     #[must_use]
-    pub fn after(&self, promised: &[Component]) -> Self {
+    pub fn after<'a>(&self, assumed: impl IntoIterator<Item = &'a Assumed>) -> Self {
         let mut left = self.clone();
-        for component in promised {
-            left.pods = left.pods.saturating_sub(component.replicas.max(0)).max(0);
+        for workload in assumed {
+            left.take(&workload.components);
+        }
+        left
+    }
+
+    fn take(&mut self, components: &[Component]) {
+        for component in components {
+            self.pods = self.pods.saturating_sub(component.replicas.max(0)).max(0);
             for (name, amount) in component.request.iter() {
-                if let Ok(at) = left.free.binary_search_by(|(n, _)| n.as_str().cmp(name)) {
-                    left.free[at].1 = left.free[at].1.minus(amount.times(component.replicas.max(0)));
+                if let Ok(at) = self.free.binary_search_by(|(n, _)| n.as_str().cmp(name)) {
+                    self.free[at].1 = self.free[at].1.minus(amount.times(component.replicas.max(0)));
                 }
             }
         }
-        if let Some(nodes) = &mut left.nodes {
-            nodes.place(promised);
+        if let Some(nodes) = &mut self.nodes {
+            nodes.place(components);
         }
-        left
     }
 
     /// Whether there is more of anything than there was: what did not fit before may fit now.
@@ -85,6 +99,18 @@ impl Capacity {
         self.pods > before.pods
             || self.nodes != before.nodes
             || self.free.iter().any(|(name, free)| find(&before.free, name).is_none_or(|was| *free > was))
+    }
+
+    /// What keeps even one replica out of the cluster, by its totals: the resource (`pods` for the slots), what
+    /// is asked and what is left. Nothing when one would fit.
+    pub fn lacks<'a>(&self, request: Option<&'a Request>) -> Option<(&'a str, Amount, Amount)> {
+        if self.pods <= 0 {
+            return Some(("pods", Amount(1), Amount(0)));
+        }
+        let asked = request.into_iter().flat_map(Request::iter);
+        asked
+            .map(|(name, asked)| (name, asked, find(&self.free, name).unwrap_or_default()))
+            .find(|(_, asked, left)| left < asked)
     }
 
     fn within_totals(&self, request: &Request, bound: i64) -> i64 {
@@ -97,11 +123,15 @@ impl Capacity {
 
 /// Reads an amount; nothing when it is not a quantity.
 pub(crate) fn amount(name: &str, text: &api::Quantity) -> Option<Amount> {
-    Quantity::parse(text.as_str()).ok().map(|quantity| Amount::of(name, quantity))
+    quantity(text).map(|quantity| Amount::of(name, quantity))
 }
 
-fn listed(list: &BTreeMap<String, api::Quantity>, name: &str) -> Amount {
-    list.get(name).and_then(|text| amount(name, text)).unwrap_or_default()
+fn quantity(text: &api::Quantity) -> Option<Quantity> {
+    Quantity::parse(text.as_str()).ok()
+}
+
+fn listed(list: &BTreeMap<String, api::Quantity>, name: &str) -> Quantity {
+    list.get(name).and_then(quantity).unwrap_or(Quantity::ZERO)
 }
 
 /// The amount of a resource in a list sorted by name.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use machinery::quantity::Quantity;
 
+use crate::claim::Claim;
+
 /// An amount of a resource in the unit it is counted in: thousandths for `cpu`, whole units for
 /// everything else. Fractions count up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -72,7 +74,7 @@ impl Request {
     }
 
     /// The sum over the components of one set.
-    pub(crate) fn of_set(components: &[Component]) -> Self {
+    pub(crate) fn of_set<'a>(components: impl IntoIterator<Item = &'a Component>) -> Self {
         let mut sums: BTreeMap<&str, Amount> = BTreeMap::new();
         for component in components {
             for (name, amount) in component.request.iter() {
@@ -80,15 +82,62 @@ impl Request {
                 *sum = sum.plus(amount.times(component.replicas.max(0)));
             }
         }
-        Self { resources: sums.into_iter().map(|(name, amount)| (name.to_owned(), amount)).collect() }
+        let resources = sums.into_iter().filter(|(_, amount)| amount.0 > 0);
+        Self { resources: resources.map(|(name, amount)| (name.to_owned(), amount)).collect() }
     }
 }
 
-/// One component of a workload with several pod templates.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// One component of a workload with several pod templates; a workload with one pod template is a single
+/// component.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Component {
     /// How many replicas of it one set has.
     pub replicas: i64,
     /// What one of them asks for.
     pub request: Request,
+    /// Which nodes they may run on. Only real nodes are compared with it.
+    pub claim: Claim,
+    /// Their pod priority class; empty for none. Only quotas look at it.
+    pub priority_class: String,
+}
+
+impl Component {
+    /// Reads one of a binding's components.
+    ///
+    /// # Errors
+    /// When an amount is not a quantity.
+    pub fn read(component: &api::work::Component) -> Result<Self, Error> {
+        let replicas = i64::from(component.replicas);
+        let Some(needs) = &component.replica_requirements else {
+            return Ok(Self { replicas, ..Self::default() });
+        };
+        Ok(Self {
+            replicas,
+            request: Request::read(&needs.resource_request)?,
+            claim: needs.node_claim.as_ref().map(Claim::from).unwrap_or_default(),
+            priority_class: needs.priority_class_name.clone(),
+        })
+    }
+
+    /// One replica with a binding's requirements.
+    ///
+    /// # Errors
+    /// When an amount is not a quantity.
+    pub fn replica(needs: &api::work::ReplicaRequirements) -> Result<Self, Error> {
+        Ok(Self {
+            replicas: 1,
+            request: Request::read(&needs.resource_request)?,
+            claim: needs.node_claim.as_ref().map(Claim::from).unwrap_or_default(),
+            priority_class: needs.priority_class_name.clone(),
+        })
+    }
+}
+
+/// A workload that is on its way to a cluster: decided, but not among what the cluster reports yet.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Assumed {
+    /// Namespace of the workload.
+    pub namespace: String,
+    /// Everything of it that goes to the cluster.
+    pub components: Vec<Component>,
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use api::Quantity;
 use api::cluster::{AllocatableModeling, Cluster, ResourceModel, ResourceModelRange, ResourceSummary};
 
-use crate::{Capacity, Component, Modeling, Request};
+use crate::{Amount, Assumed, Capacity, Component, Modeling, Request};
 
 /// `cpu=2 memory=4Gi` as a resource list.
 fn list(text: &str) -> BTreeMap<String, Quantity> {
@@ -150,7 +150,11 @@ fn a_request_that_is_no_quantity_is_refused_by_name() {
 fn set(components: &[(i64, &str)]) -> Vec<Component> {
     components
         .iter()
-        .map(|(replicas, request)| Component { replicas: *replicas, request: asks(request) })
+        .map(|(replicas, request)| Component {
+            replicas: *replicas,
+            request: asks(request),
+            ..Component::default()
+        })
         .collect()
 }
 
@@ -217,12 +221,72 @@ fn one_node_at_a_time(nodes: &mut [u64], components: &[(i64, u64)]) -> i64 {
 
 #[test]
 fn promised_replicas_are_no_longer_available() {
-    let promised = set(&[(3, "cpu=1")]);
-    let cluster = totals("pods=10 cpu=8", "", "").after(&promised);
+    let assumed = [on_its_way(&[(3, "cpu=1")])];
+    let cluster = totals("pods=10 cpu=8", "", "").after(&assumed);
     assert_eq!(fits(&cluster, "cpu=1"), 5);
     assert_eq!(cluster.max_replicas(None, Modeling::Used), 7);
-    let cluster = modelled(&[("cpu=4", 1)]).after(&promised);
+    let cluster = modelled(&[("cpu=4", 1)]).after(&assumed);
     assert_eq!(fits(&cluster, "cpu=1"), 1);
+}
+
+fn on_its_way(components: &[(i64, &str)]) -> Assumed {
+    Assumed { namespace: "ns".into(), components: set(components) }
+}
+
+#[test]
+fn an_assumed_workload_takes_from_the_totals_even_what_no_node_has() {
+    let cluster = totals("pods=10 cpu=2", "", "").after(&[on_its_way(&[(3, "cpu=1")])]);
+    assert_eq!(fits(&cluster, "cpu=1"), 0);
+    assert_eq!(cluster.max_replicas(None, Modeling::Used), 7);
+    let full = totals("pods=2 cpu=9", "", "").after(&[on_its_way(&[(3, "")])]);
+    assert_eq!(full.max_replicas(None, Modeling::Used), 0);
+}
+
+#[test]
+fn assumed_workloads_are_placed_on_modelled_nodes_in_order_and_each_up_to_where_it_no_longer_fits() {
+    let assumed = [on_its_way(&[(2, "cpu=3"), (1, "cpu=1")]), on_its_way(&[(1, "cpu=1")])];
+    // One 3 fits, the second does not: the 1 behind it is not tried, but the next workload is.
+    assert_eq!(fits(&modelled(&[("cpu=5", 1)]).after(&assumed), "cpu=1"), 1);
+    assert_eq!(modelled(&[("cpu=5", 1)]).after(&assumed).max_sets(&set(&[(1, "cpu=1")]), Modeling::Used), 1);
+}
+
+#[test]
+fn what_is_left_is_exact_until_it_is_counted() {
+    // 3 - 1.5 is 1.5, which counts up to 2; each part counted up on its own would leave 1.
+    assert_eq!(fits(&totals("pods=110 memory=3", "memory=1500m", ""), "memory=1"), 2);
+}
+
+#[test]
+fn grades_count_only_where_the_spec_and_the_status_both_have_them() {
+    let mut cluster = with_models(cluster("pods=100 cpu=100", "", ""), &[("cpu=1", 1), ("cpu=2", 1)]);
+    let counted = &mut cluster.status.resource_summary.as_mut().unwrap().allocatable_modelings;
+    counted.push(AllocatableModeling { grade: 7, count: 50 });
+    counted.push(AllocatableModeling { grade: 1, count: 2 });
+    assert_eq!(fits(&Capacity::of(&cluster), "cpu=1"), 1 + 3 * 2, "counts of one grade add up");
+}
+
+#[test]
+fn a_modelled_node_without_room_leaves_the_others_in_play() {
+    assert_eq!(fits(&modelled(&[("cpu=0", 3), ("cpu=4", 1), ("cpu=0", 2), ("cpu=2", 1)]), "cpu=2"), 3);
+}
+
+#[test]
+fn modelled_nodes_match_every_node_selector() {
+    let mut picky = set(&[(1, "cpu=1")]);
+    picky[0].claim.selector.insert("disk".into(), "ssd".into());
+    assert_eq!(modelled(&[("cpu=2", 2)]).max_sets(&picky, Modeling::Used), 4);
+}
+
+#[test]
+fn what_a_cluster_lacks_for_one_replica_is_named() {
+    let cluster = totals("pods=10 cpu=2 memory=1Gi", "", "");
+    assert_eq!(cluster.lacks(Some(&asks("cpu=3"))), Some(("cpu", Amount(3000), Amount(2000))));
+    assert_eq!(
+        cluster.lacks(Some(&asks("nvidia.com/gpu=1"))),
+        Some(("nvidia.com/gpu", Amount(1), Amount(0)))
+    );
+    assert_eq!(cluster.lacks(Some(&asks("cpu=2"))), None);
+    assert_eq!(totals("pods=1", "pods=1", "").lacks(None), Some(("pods", Amount(1), Amount(0))));
 }
 
 #[test]

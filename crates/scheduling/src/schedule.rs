@@ -428,11 +428,7 @@ impl Room {
     fn of(input: &Input<'_>, placement: &Placement) -> Result<Self, Error> {
         let spec = input.spec;
         if places_sets(input, placement) {
-            let component = |c: &api::work::Component| {
-                let request =
-                    c.replica_requirements.as_ref().map(|r| read(&r.resource_request)).transpose()?;
-                Ok(Component { replicas: i64::from(c.replicas), request: request.unwrap_or_default() })
-            };
+            let component = |c| Component::read(c).map_err(|e| Error::Other(e.to_string()));
             return Ok(Self::Sets(spec.components.iter().map(component).collect::<Result<_, Error>>()?));
         }
         if spec.replicas == 0 && spec.components.is_empty() {
