@@ -10,6 +10,17 @@ local merge = {}
 -- The member's copy carries the generation of the template it was made from in this annotation.
 local TEMPLATE_GENERATION = "resourcetemplate.karmada.io/generation"
 
+-- What is found by following the names from `value`, nothing as soon as one is missing.
+function merge.at(value, ...)
+  for _, name in ipairs({...}) do
+    if value == nil then
+      return nil
+    end
+    value = value[name]
+  end
+  return value
+end
+
 -- The statuses that are there, in the items' order, with the member's name beside each.
 function merge.statuses(items)
   local position = 0
@@ -53,6 +64,24 @@ function merge.last(items, name, otherwise)
     end
   end
   return found
+end
+
+-- The value of a field in the first status that has one.
+function merge.first(items, name)
+  for status in merge.statuses(items) do
+    if status[name] ~= nil then
+      return status[name]
+    end
+  end
+end
+
+-- All members' conditions one after the other, as they are.
+function merge.all_conditions(items)
+  local conditions = {}
+  for status in merge.statuses(items) do
+    merge.append(conditions, status.conditions)
+  end
+  return conditions
 end
 
 -- The earliest or the latest of a timestamp field. All are RFC 3339 texts in UTC, which order as texts.
@@ -245,6 +274,12 @@ function merge.references(owner)
   end
 end
 
+-- Which nodes a pod with these fields of a pod spec may run on, nothing when on any.
+function merge.node_claim(fields)
+  local requirements = kube.accuratePodRequirements({spec = fields})
+  return requirements ~= nil and requirements.nodeClaim or nil
+end
+
 -- Training jobs of Kubeflow have replica specs by role ("Master", "Worker", ...), each with a pod template.
 
 -- One component for every role that is there, named like it in lower case.
@@ -340,6 +375,69 @@ function merge.forget_job(desired)
   status.startTime, status.completionTime = nil, nil
   status.replicaStatuses, status.conditions = {}, {}
   desired.status = status
+  return desired
+end
+
+-- A Ray cluster has one head and groups of workers, each with a pod template.
+
+-- The components of a cluster's spec: the head, and each group of workers by name.
+function merge.ray_components(cluster)
+  local components = {}
+  local head = cluster ~= nil and cluster.headGroupSpec or {}
+  if head.template ~= nil then
+    components[1] = {
+      name = "ray-head", replicas = 1, replicaRequirements = kube.accuratePodRequirements(head.template),
+    }
+  end
+  for position, group in ipairs(cluster ~= nil and cluster.workerGroupSpecs or {}) do
+    local name = group.groupName
+    if name == nil or name == "" then
+      name = "worker-" .. position
+    end
+    components[#components + 1] = {
+      name = name, replicas = group.replicas or 0,
+      replicaRequirements = group.template and kube.accuratePodRequirements(group.template),
+    }
+  end
+  return components
+end
+
+-- The pod templates of a cluster's spec.
+function merge.ray_templates(cluster)
+  local templates = {}
+  if cluster ~= nil then
+    templates[1] = cluster.headGroupSpec ~= nil and cluster.headGroupSpec.template or nil
+    for _, group in ipairs(cluster.workerGroupSpecs or {}) do
+      templates[#templates + 1] = group.template
+    end
+  end
+  return templates
+end
+
+-- What the pods of these templates refer to, in the namespace of `desired`.
+function merge.template_dependencies(desired, templates)
+  local references = {}
+  for _, template in ipairs(templates) do
+    if template.spec ~= nil then
+      merge.append(references, kube.getPodDependencies(template, desired.metadata.namespace))
+    end
+  end
+  return references
+end
+
+-- The status of a kind that is merged only when there are several members: with one, its status is the
+-- answer. Of the template only metadata and status remain. `fill` writes the merged fields.
+function merge.ray_status(desired, items, fill)
+  if items == nil then
+    return desired
+  end
+  desired.spec = nil
+  if #items == 1 then
+    desired.status = items[1].status
+  else
+    desired.status = desired.status or {}
+    fill(desired.status, items)
+  end
   return desired
 end
 
