@@ -10,32 +10,32 @@
 //!          copies that must go first
 //! ```
 //!
-//! The rules live in [`decide`]: which Works go, which stay, and what is in them.
+//! The rules live in crate `propagation`: [`placement::decide`] says which Works go and where Works should be,
+//! [`Source`] what is in them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::Scope;
-use api::names::{annotations, events, finalizers};
-use api::policy::{ConflictResolution, Override, PurgeMode, ReplicaSchedulingType};
-use api::work::{ResourceBindingSpec, TargetCluster};
-use api::{Resource as _, naming};
+use api::names::events;
+use api::policy::Override;
+use api::{Resource as _, Scope, naming};
 use client::DeleteOptions;
 use futures::future::{BoxFuture, join_all};
-use interpreter::Interpreter;
 use machinery::{Object, ObjectKey};
+use propagation::{Shares, Source, Target, binding, placement};
 use runtime::{Change, Outcome, Queue, queue};
-use scheduling::webster;
-use serde::Deserialize;
 
 use crate::context::{BY_BINDING, BindingKey, Context, TemplateError, TemplateKey, binding_id_label};
 use crate::metrics;
-use crate::overrides_cache::{OverridesCache, RECORDS};
-use crate::work::{self, Wanted};
+use crate::overrides_cache::OverridesCache;
+use crate::work;
 
 /// When to look again at a binding whose old copies have to go before new ones come.
 const PURGE_CHECK: Duration = Duration::from_secs(5);
+
+/// The reason of an event that tells that Works could not be deleted.
+const CLEANUP_WORK_FAILED: &str = "CleanupWorkFailed";
 
 /// Why a binding's Works are not as they should be.
 #[derive(Debug, thiserror::Error)]
@@ -50,212 +50,6 @@ pub(crate) enum Error {
     Release { binding: BindingKey, source: client::Error },
     #[error("could not write the works of binding {binding} for {failed} of {total} clusters: {first}")]
     Works { binding: BindingKey, failed: usize, total: usize, first: String },
-}
-
-/// Which Works go and which clusters get one.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Decision {
-    /// Clusters whose Works are deleted.
-    pub(crate) orphans: BTreeSet<String>,
-    /// Where Works should be, with their share of replicas; nothing when copies have to go first.
-    pub(crate) targets: Option<Vec<(String, i32)>>,
-}
-
-/// The clusters in which a binding has, or may keep, a copy: scheduled ones, those of bindings that need
-/// it, and those that are being evicted gently.
-pub(crate) fn existing_clusters(spec: &ResourceBindingSpec) -> BTreeSet<&str> {
-    let own = spec.clusters.iter();
-    let required = spec.required_by.iter().flat_map(|snapshot| &snapshot.clusters);
-    let evicted = spec
-        .graceful_eviction_tasks
-        .iter()
-        .filter(|task| task.purge_mode != Some(PurgeMode::Directly))
-        .map(|task| task.from_cluster.as_str());
-    own.chain(required).map(|c| c.name.as_str()).chain(evicted).collect()
-}
-
-/// Where a copy should be made or kept up to date: scheduled clusters first, then those of bindings that
-/// need it.
-fn targets(spec: &ResourceBindingSpec) -> Vec<(String, i32)> {
-    let mut seen = BTreeSet::new();
-    let required = spec.required_by.iter().flat_map(|snapshot| &snapshot.clusters);
-    let all = spec.clusters.iter().chain(required);
-    all.filter(|c| seen.insert(c.name.as_str()))
-        .map(|TargetCluster { name, replicas, .. }| (name.clone(), *replicas))
-        .collect()
-}
-
-/// Decides which Works go and where Works should be. Pure.
-pub(crate) fn decide(spec: &ResourceBindingSpec, work_clusters: &BTreeSet<String>) -> Decision {
-    let existing = existing_clusters(spec);
-    let orphans: BTreeSet<String> =
-        work_clusters.iter().filter(|c| !existing.contains(c.as_str())).cloned().collect();
-    let must_go = spec
-        .graceful_eviction_tasks
-        .iter()
-        .filter(|task| task.purge_mode == Some(PurgeMode::Directly))
-        .any(|task| work_clusters.contains(&task.from_cluster));
-    Decision { orphans, targets: (!must_go).then(|| targets(spec)) }
-}
-
-/// A binding and its template, as the Works of all clusters need them.
-pub(crate) struct Source<'a> {
-    pub(crate) key: &'a BindingKey,
-    /// The binding's permanent id.
-    pub(crate) id: &'a str,
-    pub(crate) spec: &'a ResourceBindingSpec,
-    pub(crate) template: &'a Object,
-    /// Whether new copies of evicted workloads get the state that was preserved.
-    pub(crate) inject_state: bool,
-}
-
-impl Source<'_> {
-    /// How many completions of a Job each cluster gets, when they are divided.
-    fn completions(&self, targets: &[(String, i32)]) -> Option<Vec<i64>> {
-        let divided = self.spec.placement.as_ref()?.scheduling_type() == ReplicaSchedulingType::Divided;
-        let is_job = self.template.kind() == "Job" && self.template.api_version() == "batch/v1";
-        let total = self.template.i64_at("/spec/completions")?;
-        if !divided || !is_job || self.spec.replicas <= 0 {
-            return None;
-        }
-        let mut names: Vec<(usize, &str)> =
-            targets.iter().enumerate().map(|(i, (n, _))| (i, n.as_str())).collect();
-        names.sort_by_key(|(_, name)| *name);
-        let mut parties: Vec<webster::Party> = names
-            .iter()
-            .zip(0_u32..)
-            .map(|((i, _), rank)| webster::Party { rank, votes: i64::from(targets[*i].1), seats: 0 })
-            .collect();
-        webster::divide(total, &mut parties, webster::Ties::for_uid(self.template.uid()));
-        let mut completions = vec![0; targets.len()];
-        for ((index, _), party) in names.iter().zip(&parties) {
-            completions[*index] = party.seats;
-        }
-        Some(completions)
-    }
-
-    /// The labels a copy starts with in the cluster that takes over from a failed one.
-    fn preserved_labels(&self, targets: &[(String, i32)]) -> Vec<(String, String)> {
-        let ([(target, _)], Some(task)) = (targets, self.spec.graceful_eviction_tasks.last()) else {
-            return Vec::new();
-        };
-        let is_new =
-            task.purge_mode == Some(PurgeMode::Directly) && !task.clusters_before_failover.contains(target);
-        if !self.inject_state || !is_new {
-            return Vec::new();
-        }
-        task.preserved_label_state.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
-    }
-
-    fn marks(&self) -> Vec<(String, String)> {
-        match self.key.scope {
-            Scope::Namespaced => vec![
-                (annotations::RESOURCE_BINDING_NAMESPACE.into(), self.key.key.namespace.clone()),
-                (annotations::RESOURCE_BINDING_NAME.into(), self.key.key.name.clone()),
-            ],
-            Scope::Cluster => {
-                vec![(annotations::CLUSTER_RESOURCE_BINDING_NAME.into(), self.key.key.name.clone())]
-            }
-        }
-    }
-
-    /// `overwrite` or `abort`: the template's word, else the binding's.
-    fn conflict_resolution(&self) -> &'static str {
-        match (self.template.annotation(annotations::CONFLICT_RESOLUTION), self.spec.conflict_resolution) {
-            (Some("overwrite"), _) => "overwrite",
-            (Some("abort"), _) => "abort",
-            (_, Some(ConflictResolution::Overwrite)) => "overwrite",
-            _ => "abort",
-        }
-    }
-
-    fn is_suspended(&self, cluster: &str) -> bool {
-        let Some(suspension) = &self.spec.suspension else { return false };
-        suspension.dispatching == Some(true)
-            || suspension
-                .dispatching_on_clusters
-                .as_ref()
-                .is_some_and(|some| some.cluster_names.iter().any(|name| name == cluster))
-    }
-
-    /// The template's copy for one cluster, but for the overrides.
-    fn copy(
-        &self,
-        interpreter: &Interpreter,
-        replicas: i32,
-        completions: Option<i64>,
-    ) -> Result<Object, interpreter::Error> {
-        let mut copy = if self.spec.is_workload() {
-            interpreter.revise_replicas(self.template, i64::from(replicas)).now()?
-        } else {
-            self.template.clone()
-        };
-        if let Some(completions) = completions {
-            copy.set("/spec/completions", completions);
-        }
-        Ok(copy)
-    }
-
-    /// The Works that should exist, one per target, or why one cannot be made.
-    pub(crate) fn works(
-        &self,
-        interpreter: &Interpreter,
-        targets: &[(String, i32)],
-        apply_overrides: impl Fn(&mut Object, &str) -> Result<overrides::Applied, overrides::Error>,
-    ) -> Vec<(String, Result<Wanted, String>)> {
-        let completions = self.completions(targets);
-        let preserved = self.preserved_labels(targets);
-        let one = |(i, (cluster, replicas)): (usize, &(String, i32))| {
-            let completions = completions.as_ref().map(|all| all[i]);
-            let wanted = self
-                .copy(interpreter, *replicas, completions)
-                .map_err(|e| queue::chain(&e))
-                .and_then(|copy| {
-                    self.work(copy, cluster, &preserved, &apply_overrides).map_err(|e| queue::chain(&e))
-                });
-            (cluster.clone(), wanted)
-        };
-        targets.iter().enumerate().map(one).collect()
-    }
-
-    fn work(
-        &self,
-        mut manifest: Object,
-        cluster: &str,
-        preserved: &[(String, String)],
-        apply_overrides: &impl Fn(&mut Object, &str) -> Result<overrides::Applied, overrides::Error>,
-    ) -> Result<Wanted, overrides::Error> {
-        let namespace = naming::execution_namespace(cluster);
-        let template = self.template;
-        let name = naming::work(template.kind(), template.namespace(), template.name());
-        let id_label = binding_id_label(self.key.scope);
-        interpreter::prune_for_work(&mut manifest);
-        let applied = apply_overrides(&mut manifest, cluster)?;
-        manifest.set_label(id_label, self.id);
-        for (key, value) in preserved {
-            manifest.set_label(key, value);
-        }
-        let mut marks = self.marks();
-        for (key, value) in &marks {
-            manifest.set_annotation(key, value);
-        }
-        if template.generation() > 0 {
-            manifest.set_annotation(annotations::TEMPLATE_GENERATION, &template.generation().to_string());
-        }
-        work::prepare(&mut manifest, template.uid(), &namespace, &name);
-        marks.push((annotations::CONFLICT_RESOLUTION.into(), self.conflict_resolution().into()));
-        marks.extend(applied.annotations().into_iter().map(|(k, v)| (k.to_owned(), v)));
-        Ok(Wanted {
-            suspended: self.is_suspended(cluster),
-            preserve: self.spec.preserve_resources_on_deletion == Some(true),
-            namespace,
-            name,
-            labels: vec![(id_label.into(), self.id.into())],
-            annotations: marks,
-            owner: None,
-            manifest,
-        })
-    }
 }
 
 /// The controller's state between reconciles: caches only.
@@ -382,16 +176,15 @@ impl Controller {
         let mut works = context.works().informer().by_index(BY_BINDING, id);
         works.extend(context.works().unseen(|work| work.label(id_label) == Some(id)));
         if binding.is_deleting() {
-            self.delete_works(works.iter()).await?;
+            self.delete_works(&binding, works.iter()).await?;
             return self.release(key, &binding).await;
         }
-        let spec = binding.at("/spec").cloned().unwrap_or_default();
-        let spec = ResourceBindingSpec::deserialize(spec)
+        let spec = binding::specification_of(&binding)
             .map_err(|source| Error::Shape { binding: key.clone(), source })?;
         let clusters: BTreeSet<String> = works.iter().filter_map(|w| cluster_of(w)).collect();
-        let decision = decide(&spec, &clusters);
+        let decision = placement::decide(&spec, &clusters);
         let orphans = works.iter().filter(|w| cluster_of(w).is_some_and(|c| decision.orphans.contains(&c)));
-        self.delete_works(orphans).await?;
+        self.delete_works(&binding, orphans).await?;
         let Some(targets) = decision.targets else { return Ok(Outcome::After(PURGE_CHECK)) };
         if targets.is_empty() {
             return Ok(Outcome::Done);
@@ -413,56 +206,77 @@ impl Controller {
         &self,
         source: &Source<'_>,
         binding: &Object,
-        targets: &[(String, i32)],
+        targets: &[Target],
     ) -> Result<Outcome, Error> {
         let context = &self.context;
         let timer = metrics::start();
-        let works = source.works(&context.interpreter, targets, |manifest, name| {
-            let cluster = context.cluster(name);
-            let unknown = || Arc::new(api::cluster::Cluster::named("", name).to_object());
-            self.overrides.apply(manifest, &cluster.unwrap_or_else(unknown))
-        });
-        let results = join_all(works.into_iter().map(|(cluster, wanted)| async move {
-            match wanted {
-                Ok(wanted) => {
-                    self.write_one(&wanted).await.map_err(|e| format!("{cluster}: {}", queue::chain(&e)))
-                }
-                Err(reason) => Err(format!("{cluster}: {reason}")),
+        let shares = source.shares(targets);
+        let writes = targets.iter().enumerate().map(|(position, target)| {
+            let shares = &shares;
+            async move {
+                let written = self.write_one(source, (position, target), shares).await;
+                written.map_err(|error| format!("{}: {}", target.cluster, queue::chain(&error)))
             }
-        }))
-        .await;
+        });
+        let results = join_all(writes).await;
         let failures: Vec<String> = results.iter().filter_map(|r| r.as_ref().err().cloned()).collect();
         let wrote = results.iter().any(|r| matches!(r, Ok(true)));
         metrics::observe(&metrics::BINDING_SYNC_SECONDS, timer, failures.is_empty());
         let recorder = &context.recorder;
         if let Some(first) = failures.first() {
-            let message = format!("Failed to sync work of resourceBinding({}): {first}", source.key);
+            let message = format!("Failed to sync work of {}({}): {first}", noun(source.key), source.key);
             recorder.warning(binding, events::SYNC_WORK_FAILED, message.clone());
             recorder.warning(source.template, events::SYNC_WORK_FAILED, message);
             let (failed, total) = (failures.len(), targets.len());
             return Err(Error::Works { binding: source.key.clone(), failed, total, first: first.clone() });
         }
         if wrote {
-            let message = format!("Sync work of resourceBinding({}) successful.", source.key);
+            let message = format!("Sync work of {}({}) successful.", noun(source.key), source.key);
             recorder.normal(binding, events::SYNC_WORK_SUCCEED, message.clone());
             recorder.normal(source.template, events::SYNC_WORK_SUCCEED, message);
         }
         Ok(Outcome::Done)
     }
 
-    async fn write_one(&self, wanted: &Wanted) -> Result<bool, work::Error> {
-        let key = ObjectKey::new(&wanted.namespace, &wanted.name);
-        // An override that applies no more must not stay on record.
-        let existing = self.context.works().latest(&key);
-        let is_stale = |record: &&str| {
-            existing.as_ref().is_some_and(|work| work.annotation(record).is_some())
-                && !wanted.annotations.iter().any(|(k, _)| k == record)
-        };
-        let stale: Vec<&str> = RECORDS.iter().filter(|r| is_stale(r)).copied().collect();
-        wanted.apply_without(&self.context, &stale).await
+    /// Brings the Work of one target up to date and says whether it was written.
+    async fn write_one(
+        &self,
+        source: &Source<'_>,
+        target: (usize, &Target),
+        shares: &Shares,
+    ) -> Result<bool, WorkError> {
+        let context = &self.context;
+        let interpreter = &context.interpreter;
+        let copy = interpreter.answer(source.copy(&interpreter.current(), target.1)).await?;
+        let mut overridden = Vec::new();
+        let wanted = source.work(copy, target, shares, |manifest, name| {
+            let cluster = context.cluster(name);
+            let unknown = || Arc::new(api::cluster::Cluster::named("", name).to_object());
+            let applied = self.overrides.apply(manifest, &cluster.unwrap_or_else(unknown))?;
+            overridden
+                .extend(applied.cluster.iter().chain(&applied.namespaced).map(|a| a.policy_name.clone()));
+            Ok(applied)
+        });
+        let cluster = &target.1.cluster;
+        let wanted = wanted.inspect_err(|error| {
+            let message =
+                format!("Apply override policies for cluster({cluster}) failed: {}", queue::chain(error));
+            context.recorder.warning(source.template, events::APPLY_OVERRIDE_POLICY_FAILED, message);
+        })?;
+        let wrote = work::apply(&wanted, context).await?;
+        overridden.dedup();
+        for policy in overridden.iter().filter(|_| wrote) {
+            let message = format!("Apply override policy({policy}) for cluster({cluster}) succeed.");
+            context.recorder.normal(source.template, events::APPLY_OVERRIDE_POLICY_SUCCEED, message);
+        }
+        Ok(wrote)
     }
 
-    async fn delete_works(&self, works: impl Iterator<Item = &Arc<Object>>) -> Result<(), Error> {
+    async fn delete_works(
+        &self,
+        binding: &Object,
+        works: impl Iterator<Item = &Arc<Object>>,
+    ) -> Result<(), Error> {
         let deletions = works.filter(|work| !work.is_deleting()).map(|work| async move {
             let options = DeleteOptions { uid: Some(work.uid().to_owned()), ..DeleteOptions::default() };
             let resource = self.context.work_resource(work.namespace());
@@ -471,17 +285,16 @@ impl Controller {
                 .await
                 .map_err(|source| Error::DeleteWork { work: work.key(), source })
         });
-        join_all(deletions).await.into_iter().collect()
+        let result: Result<(), Error> = join_all(deletions).await.into_iter().collect();
+        result.inspect_err(|error| {
+            self.context.recorder.warning(binding, CLEANUP_WORK_FAILED, queue::chain(error));
+        })
     }
 
     /// Lets a binding go whose Works are on their way out.
     async fn release(&self, key: &BindingKey, binding: &Object) -> Result<Outcome, Error> {
-        let finalizer = match key.scope {
-            Scope::Namespaced => finalizers::BINDING,
-            Scope::Cluster => finalizers::CLUSTER_RESOURCE_BINDING,
-        };
         let mut released = binding.clone();
-        if !released.remove_finalizer(finalizer) {
+        if !released.remove_finalizer(binding::finalizer(key.scope)) {
             return Ok(Outcome::Done);
         }
         let result = self.context.binding_resource(key).update(&released).await;
@@ -494,9 +307,58 @@ impl Controller {
     }
 }
 
+/// Why one cluster has no Work as it should be.
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error("could not set the cluster's share of the replicas")]
+    Copy(#[from] interpreter::Error),
+    #[error("could not apply the override policies")]
+    Overrides(#[from] overrides::Error),
+    #[error(transparent)]
+    Write(#[from] work::Error),
+}
+
+/// What messages call a binding of a scope.
+fn noun(key: &BindingKey) -> &'static str {
+    match key.scope {
+        Scope::Namespaced => "resourceBinding",
+        Scope::Cluster => "clusterResourceBinding",
+    }
+}
+
 fn cluster_of(work: &Object) -> Option<String> {
     naming::cluster_of_execution_namespace(work.namespace()).map(ToOwned::to_owned)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_an_override_policy_concerns_the_bindings_whose_templates_it_may_select() {
+        let binding = |kind: &str, name: &str| {
+            let mut binding = Object::new("work.karmada.io/v1alpha2", "ResourceBinding", "shop", "b");
+            let resource = json!({ "apiVersion": "v1", "kind": kind, "namespace": "shop", "name": name });
+            binding.set("/spec/resource", resource);
+            binding
+        };
+        let policy = |selectors: serde_json::Value| {
+            let mut policy = Object::new("policy.karmada.io/v1alpha1", "OverridePolicy", "shop", "o");
+            policy.set("/spec", json!({ "resourceSelectors": selectors }));
+            Override::from_object(&policy).unwrap()
+        };
+        for (selectors, expected) in [
+            (json!([]), [true, true]),
+            (json!([{ "apiVersion": "v1", "kind": "ConfigMap" }]), [true, false]),
+            (json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "other" }]), [false, false]),
+            (json!([{ "apiVersion": "v2", "kind": "ConfigMap" }]), [false, false]),
+            (json!([{ "apiVersion": "v1", "kind": "Secret", "namespace": "shop" }]), [false, true]),
+        ] {
+            let policy = policy(selectors.clone());
+            let found = [binding("ConfigMap", "a"), binding("Secret", "a")].map(|b| may_select(&policy, &b));
+            assert_eq!(found, expected, "{selectors}");
+        }
+    }
+}

@@ -19,20 +19,27 @@ use api::{Scope, naming};
 use client::Patch;
 use futures::future::BoxFuture;
 use interpreter::Operation;
-use machinery::Object;
+use machinery::{Object, ObjectKey};
+use propagation::placement::existing_clusters;
+use runtime::events::Regarding;
 use runtime::{Change, Outcome, Queue, queue};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::binding::existing_clusters;
 use crate::context::{BY_BINDING, BindingKey, Context, TemplateError, TemplateKey, binding_id_label};
 use crate::fresh::is_older;
-use crate::view::{self, NewCondition};
+use crate::gather::Gather;
+use crate::view::{self, NewCondition, difference};
 
-/// Statuses of several members that come within this time are summed up together. Short against the
-/// time a rollout takes, long against the time between two members' reports of the same step.
-const GATHER: Duration = Duration::from_millis(30);
+/// Statuses of several members that come within this time are summed up together: short against the time a
+/// rollout takes, long against the time between two members' reports of the same step. The more bindings wait,
+/// the more there is to gather.
+const GATHER: Gather = Gather {
+    idle: Duration::from_millis(10),
+    per_waiting: Duration::from_micros(200),
+    most: Duration::from_millis(100),
+};
 
 /// How long a template that we wrote is remembered while the cache does not show it.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -42,6 +49,8 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 pub(crate) enum Error {
     #[error("binding {binding} cannot be read")]
     Shape { binding: BindingKey, source: serde_json::Error },
+    #[error("could not sum up the works of binding {binding}")]
+    NoManifest { binding: BindingKey, source: NoManifest },
     #[error("could not write the status of binding {binding}")]
     Binding { binding: BindingKey, source: client::Error },
     #[error(transparent)]
@@ -62,19 +71,45 @@ pub(crate) struct Decision {
 }
 
 /// Decides a binding's status. Pure. Works that are being deleted do not count.
-pub(crate) fn decide(spec: &ResourceBindingSpec, works: &[Arc<Object>]) -> Decision {
+///
+/// # Errors
+/// When a Work does not hold the template's copy: somebody has written over it.
+pub(crate) fn decide(spec: &ResourceBindingSpec, works: &[Arc<Object>]) -> Result<Decision, NoManifest> {
+    let counted = works.iter().filter(|work| !work.is_deleting());
     let mut items: Vec<AggregatedStatusItem> =
-        works.iter().filter(|work| !work.is_deleting()).filter_map(|work| item(spec, work)).collect();
+        counted.filter_map(|work| item(spec, work).transpose()).collect::<Result<_, _>>()?;
     items.sort_by(|a, b| a.cluster_name.cmp(&b.cluster_name));
     let expected = existing_clusters(spec);
     let fully_applied = !expected.is_empty()
         && expected.len() == items.len()
         && items.iter().all(|item| item.applied && expected.contains(item.cluster_name.as_str()));
-    Decision { items, fully_applied }
+    Ok(Decision { items, fully_applied })
 }
 
-fn item(spec: &ResourceBindingSpec, work: &Object) -> Option<AggregatedStatusItem> {
-    let cluster = naming::cluster_of_execution_namespace(work.namespace())?;
+/// A Work without the copy for which it was made.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("work {work} does not hold the template's copy")]
+pub(crate) struct NoManifest {
+    work: ObjectKey,
+}
+
+/// Position of the template's copy among a Work's manifests.
+fn ordinal(spec: &ResourceBindingSpec, work: &Object) -> Option<u64> {
+    let resource = &spec.resource;
+    let is_copy = |manifest: &Value| {
+        let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        text("/apiVersion") == resource.api_version
+            && text("/kind") == resource.kind
+            && text("/metadata/namespace") == resource.namespace
+            && text("/metadata/name") == resource.name
+    };
+    let manifests = work.at("/spec/workload/manifests").and_then(Value::as_array)?;
+    manifests.iter().position(is_copy).map(|position| position as u64)
+}
+
+fn item(spec: &ResourceBindingSpec, work: &Object) -> Result<Option<AggregatedStatusItem>, NoManifest> {
+    let Some(cluster) = naming::cluster_of_execution_namespace(work.namespace()) else { return Ok(None) };
+    let ordinal = ordinal(spec, work).ok_or_else(|| NoManifest { work: work.key() })?;
     let applied = view::condition(work, conditions::APPLIED);
     let text = |field: &str| applied.and_then(|c| c.get(field)?.as_str()).unwrap_or_default();
     let mut item = AggregatedStatusItem {
@@ -84,26 +119,27 @@ fn item(spec: &ResourceBindingSpec, work: &Object) -> Option<AggregatedStatusIte
     };
     if text("status") != "True" {
         item.applied_message = text("message").into();
-        return Some(item);
+        return Ok(Some(item));
     }
     item.applied = true;
     let statuses = work.at("/status/manifestStatuses").and_then(Value::as_array);
-    if let Some(status) = statuses.into_iter().flatten().find(|s| is_about(s, spec)) {
+    if let Some(status) = statuses.into_iter().flatten().find(|s| is_about(s, ordinal, spec)) {
         item.status = status.get("status").filter(|s| !s.is_null()).cloned();
         if let Some(health) = status.get("health").and_then(|h| ResourceHealth::deserialize(h).ok()) {
             item.health = Some(health);
         }
     }
-    Some(item)
+    Ok(Some(item))
 }
 
 /// Whether a manifest status is about a binding's template.
-fn is_about(status: &Value, spec: &ResourceBindingSpec) -> bool {
-    let text =
-        |field: &str| status.get("identifier").and_then(|i| i.get(field)?.as_str()).unwrap_or_default();
+fn is_about(status: &Value, ordinal: u64, spec: &ResourceBindingSpec) -> bool {
+    let identifier = status.get("identifier");
+    let text = |field: &str| identifier.and_then(|i| i.get(field)?.as_str()).unwrap_or_default();
     let resource = &spec.resource;
     let (group, version) = resource.api_version.split_once('/').unwrap_or(("", &resource.api_version));
-    text("kind") == resource.kind
+    identifier.and_then(|i| i.get("ordinal")?.as_u64()) == Some(ordinal)
+        && text("kind") == resource.kind
         && text("name") == resource.name
         && text("namespace") == resource.namespace
         && text("group") == group
@@ -124,29 +160,6 @@ fn fully_applied(decision: &Decision) -> NewCondition {
         message: message.into(),
         generation: None,
     }
-}
-
-/// The merge patch (RFC 7396) that makes `new` out of `old`; nothing when they are the same.
-pub(crate) fn difference(old: &Value, new: &Value) -> Option<Value> {
-    if old == new {
-        return None;
-    }
-    let (Value::Object(old), Value::Object(new)) = (old, new) else { return Some(new.clone()) };
-    let mut patch = Map::new();
-    for (key, value) in new {
-        match old.get(key) {
-            None => drop(patch.insert(key.clone(), value.clone())),
-            Some(known) => {
-                if let Some(change) = difference(known, value) {
-                    patch.insert(key.clone(), change);
-                }
-            }
-        }
-    }
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
-    }
-    Some(patch.into())
 }
 
 /// Templates as we last wrote them, while the cache does not show it.
@@ -194,7 +207,7 @@ fn watch(context: &Context, queue: &Queue<BindingKey>) {
             Change::Deleted { .. } => true,
         };
         if let Some(key) = BindingKey::of_work(work).filter(|_| concerns) {
-            wakes.add_after(key, GATHER);
+            wakes.add_after(key, GATHER.wait(&wakes));
         }
     });
     for scope in [Scope::Namespaced, Scope::Cluster] {
@@ -208,7 +221,7 @@ fn watch(context: &Context, queue: &Queue<BindingKey>) {
                     if old.generation() != new.generation()
                         || has_been_scheduled(old) != has_been_scheduled(new) =>
                 {
-                    wakes.add_after(key, GATHER);
+                    wakes.add_after(key, GATHER.wait(&wakes));
                 }
                 Change::Added { .. } | Change::Modified { .. } | Change::Deleted { .. } => {}
             }
@@ -224,8 +237,7 @@ impl Controller {
         if binding.is_deleting() || id.is_empty() || !has_been_scheduled(&binding) {
             return Ok(Outcome::Done);
         }
-        let spec = binding.at("/spec").cloned().unwrap_or_default();
-        let spec = ResourceBindingSpec::deserialize(spec)
+        let spec = propagation::binding::specification_of(&binding)
             .map_err(|source| Error::Shape { binding: key.clone(), source })?;
         let works: Vec<Arc<Object>> = context
             .works()
@@ -234,14 +246,15 @@ impl Controller {
             .iter()
             .filter_map(|work| context.works().latest(&work.key()))
             .collect();
-        let decision = decide(&spec, &works);
-        if works.iter().all(|work| work.at("/status").is_none())
-            && !works.is_empty()
-            && !has_reported(&binding)
+        if !has_reported(&binding)
+            && !existing_clusters(&spec).is_empty()
+            && works.iter().all(|w| is_silent(w))
         {
             // Nothing is reported yet; the first report follows in a moment and says more.
             return Ok(Outcome::Done);
         }
+        let decision =
+            decide(&spec, &works).map_err(|source| Error::NoManifest { binding: key.clone(), source })?;
         self.write_binding(key, &binding, &decision).await?;
         self.write_template(&binding, &spec, &decision).await?;
         Ok(Outcome::Done)
@@ -268,6 +281,7 @@ impl Controller {
             if decision.fully_applied {
                 let message = "Update aggregatedStatus with AggregatedStatusItems successfully.";
                 context.recorder.normal(binding, events::AGGREGATE_STATUS_SUCCEED, message);
+                context.recorder.normal(template_of(binding), events::AGGREGATE_STATUS_SUCCEED, message);
             }
         }
         if patch.get("status").is_none() {
@@ -282,6 +296,10 @@ impl Controller {
             Err(error) if error.is_not_found() => Ok(()),
             Err(source) => {
                 context.bindings(key.scope).forget(&key.key);
+                if !source.is_conflict() {
+                    let message = client::Error::chain(&source);
+                    context.recorder.warning(binding, events::AGGREGATE_STATUS_FAILED, message);
+                }
                 Err(Error::Binding { binding: key.clone(), source })
             }
         }
@@ -311,7 +329,8 @@ impl Controller {
     ) -> Result<(), Error> {
         let context = &self.context;
         let key = TemplateKey::of_binding(binding);
-        if !context.interpreter.has(&key.kind, Operation::AggregateStatus) {
+        let interpreter = context.interpreter.current();
+        if !interpreter.has(&key.kind, Operation::AggregateStatus) {
             return Ok(());
         }
         let Some(template) = self.template(&key, &spec.resource.resource_version).await? else {
@@ -320,12 +339,12 @@ impl Controller {
         if !spec.resource.uid.is_empty() && spec.resource.uid != template.uid() {
             return Ok(());
         }
-        let aggregated =
-            context.interpreter.aggregate_status(&template, &decision.items).now().map_err(|source| {
-                let message = queue::chain(&source);
-                context.recorder.warning(&*template, events::AGGREGATE_STATUS_FAILED, message);
-                Error::Aggregate { template: key.to_string(), source }
-            })?;
+        let aggregated = interpreter.aggregate_status(&template, &decision.items);
+        let aggregated = context.interpreter.answer(aggregated).await.map_err(|source| {
+            let message = queue::chain(&source);
+            context.recorder.warning(&*template, events::AGGREGATE_STATUS_FAILED, message);
+            Error::Aggregate { template: key.to_string(), source }
+        })?;
         let empty = json!({});
         let status = |object: &Object| object.at("/status").cloned().unwrap_or_else(|| empty.clone());
         let Some(change) = difference(&status(&template), &status(&aggregated)) else { return Ok(()) };
@@ -345,6 +364,23 @@ impl Controller {
             Err(source) => Err(Error::TemplateStatus { template: key.to_string(), source }),
         }
     }
+}
+
+/// The template of a binding, for events.
+fn template_of(binding: &Object) -> Regarding {
+    let TemplateKey { kind, key } = TemplateKey::of_binding(binding);
+    Regarding {
+        api_version: kind.api_version(),
+        kind: kind.kind,
+        namespace: key.namespace,
+        name: key.name,
+        uid: binding.str_at("/spec/resource/uid").unwrap_or_default().into(),
+    }
+}
+
+/// Whether a Work has not said anything yet.
+fn is_silent(work: &Object) -> bool {
+    work.at("/status").is_none()
 }
 
 fn has_been_scheduled(binding: &Object) -> bool {
@@ -374,6 +410,9 @@ mod tests {
         let identifier = json!({
             "ordinal": 0, "group": "apps", "version": "v1", "kind": "Deployment", "namespace": "shop", "name": "web",
         });
+        let metadata = json!({ "namespace": "shop", "name": "web" });
+        let manifest = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata });
+        work.set("/spec/workload/manifests", json!([manifest]));
         work.set("/status", json!({
             "conditions": [{ "type": "Applied", "status": applied, "message": "because" }],
             "manifestStatuses": [{ "identifier": identifier, "status": { "replicas": replicas }, "health": "Healthy" }],
@@ -413,7 +452,7 @@ mod tests {
             (vec!["b"], vec![work("a", "True", 2)], r#"a true Healthy {"replicas":2}; fully false"#),
             (vec![], vec![], "; fully false"),
         ] {
-            assert_eq!(summary(&decide(&spec(&clusters), &works)), expected);
+            assert_eq!(summary(&decide(&spec(&clusters), &works).unwrap()), expected);
         }
     }
 
@@ -421,22 +460,22 @@ mod tests {
     fn a_work_on_its_way_out_does_not_count() {
         let mut leaving = (*work("a", "True", 1)).clone();
         leaving.set("/metadata/deletionTimestamp", "2030-01-01T00:00:00Z");
-        assert_eq!(summary(&decide(&spec(&["a"]), &[Arc::new(leaving)])), "; fully false");
+        assert_eq!(summary(&decide(&spec(&["a"]), &[Arc::new(leaving)]).unwrap()), "; fully false");
     }
 
     #[test]
-    fn the_difference_of_two_states_is_what_a_merge_patch_needs() {
-        for (old, new, patch) in [
-            (json!({ "a": 1 }), json!({ "a": 1 }), None),
-            (json!({ "a": 1 }), json!({ "a": 2 }), Some(json!({ "a": 2 }))),
-            (json!({ "a": 1, "b": 1 }), json!({ "a": 1 }), Some(json!({ "b": null }))),
-            (
-                json!({ "a": { "b": 1, "c": 2 } }),
-                json!({ "a": { "c": 2, "d": [] } }),
-                Some(json!({ "a": { "b": null, "d": [] } })),
-            ),
-        ] {
-            assert_eq!(difference(&old, &new), patch);
-        }
+    fn a_work_that_lacks_the_templates_copy_is_an_error() {
+        let mut other = (*work("a", "True", 1)).clone();
+        other.set("/spec/workload/manifests/0/metadata/name", "another");
+        let error = decide(&spec(&["a"]), &[Arc::new(other)]).unwrap_err();
+        assert_eq!(error.to_string(), "work karmada-es-a/web does not hold the template's copy");
+    }
+
+    #[test]
+    fn a_status_counts_only_at_the_ordinal_of_the_copy() {
+        let mut work = (*work("a", "True", 1)).clone();
+        work.set("/status/manifestStatuses/0/identifier/ordinal", 1);
+        let decision = decide(&spec(&["a"]), &[Arc::new(work)]).unwrap();
+        assert_eq!(summary(&decision), "a true Unknown ; fully true");
     }
 }

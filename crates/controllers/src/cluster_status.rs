@@ -25,11 +25,11 @@ use runtime::{Change, Informer, Shutdown};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
-use crate::binding_status::difference;
 use crate::context::Context;
 use crate::members::{Connection, Member};
 use crate::metrics;
 use crate::options::ClusterStatusOptions;
+use crate::view::difference;
 use crate::view::{self, NewCondition};
 
 /// How long a member may take to say how it is. Longer is as good as no answer.

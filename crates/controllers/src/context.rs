@@ -9,12 +9,14 @@ use api::work::{Binding, Work};
 use api::{Resource as _, naming};
 use client::{Client, Resource};
 use clock::{Clock, Ids};
-use interpreter::Interpreter;
 use machinery::{Object, ObjectKey, time};
 use runtime::informer::InformerOptions;
 use runtime::{Informer, Informers, Recorder, Shutdown};
 
+pub(crate) use propagation::{BindingKey, TemplateKey, binding_id_label, policy_id_label};
+
 use crate::fresh::Fresh;
+use crate::interpretation::LiveInterpreter;
 use crate::kinds::Kinds;
 use crate::members::Members;
 use crate::options::Options;
@@ -26,7 +28,7 @@ pub(crate) struct Context {
     pub(crate) informers: Informers,
     /// Kinds of the control plane.
     pub(crate) kinds: Kinds,
-    pub(crate) interpreter: Arc<Interpreter>,
+    pub(crate) interpreter: LiveInterpreter,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
@@ -59,22 +61,6 @@ fn binding_ids(work: &Object) -> Vec<String> {
         .into_iter()
         .filter_map(|scope| work.label(binding_id_label(scope)).map(ToOwned::to_owned))
         .collect()
-}
-
-/// The label by which a Work names its binding.
-pub(crate) fn binding_id_label(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Namespaced => api::names::labels::RESOURCE_BINDING_ID,
-        Scope::Cluster => api::names::labels::CLUSTER_RESOURCE_BINDING_ID,
-    }
-}
-
-/// The label by which a template or binding names its policy.
-pub(crate) fn policy_id_label(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Namespaced => api::names::labels::PROPAGATION_POLICY_ID,
-        Scope::Cluster => api::names::labels::CLUSTER_PROPAGATION_POLICY_ID,
-    }
 }
 
 /// The ids of the policies that claim a template or binding, for an index.
@@ -175,36 +161,6 @@ impl Context {
     }
 }
 
-/// A template: kind, namespace and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TemplateKey {
-    pub(crate) kind: machinery::GroupVersionKind,
-    pub(crate) key: ObjectKey,
-}
-
-impl TemplateKey {
-    pub(crate) fn of(object: &Object) -> Self {
-        Self { kind: object.gvk(), key: object.key() }
-    }
-
-    /// The template a binding refers to.
-    pub(crate) fn of_binding(binding: &Object) -> Self {
-        let text = |field: &str| {
-            binding.at("/spec/resource").and_then(|r| r.get(field)?.as_str()).unwrap_or_default()
-        };
-        Self {
-            kind: machinery::GroupVersionKind::from_api_version(text("apiVersion"), text("kind")),
-            key: ObjectKey::new(text("namespace"), text("name")),
-        }
-    }
-}
-
-impl std::fmt::Display for TemplateKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.kind.kind, self.key)
-    }
-}
-
 /// Why a template could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TemplateError {
@@ -224,34 +180,4 @@ pub(crate) enum TemplateError {
         /// Why.
         source: client::Error,
     },
-}
-
-/// A binding of either scope.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BindingKey {
-    pub(crate) scope: Scope,
-    pub(crate) key: ObjectKey,
-}
-
-impl BindingKey {
-    pub(crate) fn of(scope: Scope, binding: &Object) -> Self {
-        Self { scope, key: binding.key() }
-    }
-
-    /// The binding a Work was made for.
-    pub(crate) fn of_work(work: &Object) -> Option<Self> {
-        use api::names::annotations as names;
-        if let Some(name) = work.annotation(names::RESOURCE_BINDING_NAME) {
-            let namespace = work.annotation(names::RESOURCE_BINDING_NAMESPACE).unwrap_or_default();
-            return Some(Self { scope: Scope::Namespaced, key: ObjectKey::new(namespace, name) });
-        }
-        let name = work.annotation(names::CLUSTER_RESOURCE_BINDING_NAME)?;
-        Some(Self { scope: Scope::Cluster, key: ObjectKey::new("", name) })
-    }
-}
-
-impl std::fmt::Display for BindingKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.key.fmt(f)
-    }
 }

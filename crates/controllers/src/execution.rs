@@ -9,7 +9,7 @@
 //!          written, and on all Works of a cluster that becomes ready
 //! ```
 //!
-//! The rules live in [`decide`]. A member's object is touched only when it is ours or the Work says to
+//! The rules live in [`look`] and [`compare`]. A member's object is touched only when it is ours or the Work says to
 //! take it over, and is deleted only for a Work that was seen being deleted.
 
 use std::collections::BTreeMap;
@@ -20,13 +20,13 @@ use std::time::Duration;
 use api::names::{annotations, conditions, events, finalizers, labels, reasons};
 use client::{DeleteOptions, Patch, Propagation};
 use futures::future::BoxFuture;
-use interpreter::Interpreter;
 use machinery::{Object, ObjectKey};
 use runtime::events::Regarding;
 use runtime::{Outcome, queue};
 use serde_json::{Map, Value, json};
 
 use crate::context::{Context, TemplateKey};
+use crate::interpretation::LiveInterpreter;
 use crate::members::{Connection, Member};
 use crate::view::{self, NewCondition};
 use crate::{metrics, work_status};
@@ -123,6 +123,13 @@ pub(crate) struct Known<'a> {
     pub(crate) applied: bool,
 }
 
+impl Known<'_> {
+    /// Our last write, when it was for this generation of the Work.
+    fn same_work(&self) -> Option<&Record> {
+        self.record.filter(|record| (record.work.0.as_str(), record.work.1) == self.work)
+    }
+}
+
 /// Keys that a managed-labels or managed-annotations annotation lists.
 fn listed<'a>(object: &'a Object, annotation: &str) -> Vec<&'a str> {
     object.annotation(annotation).map(|keys| keys.split(',').collect()).unwrap_or_default()
@@ -159,45 +166,70 @@ fn may_touch(desired: &Object, observed: &Object) -> bool {
         || desired.annotation(annotations::CONFLICT_RESOLUTION) == Some("overwrite")
 }
 
-/// Decides what to do about one object. Pure: no network, no clock.
+/// What is left to do about one object: nothing more to ask, or the kind's retention first.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Look {
+    /// This.
+    Decided(Action),
+    /// The kind decides what of the observed object stays in this copy of the manifest; then [`compare`].
+    Retain(Box<Object>),
+}
+
+/// Looks at one object. Pure: no network, no clock.
+///
+/// What our last write made is left alone, and what is not ours is not touched unless the Work says to take
+/// it over.
+pub(crate) fn look(desired: &Object, observed: Option<&Object>, known: &Known<'_>) -> Look {
+    let Some(observed) = observed else { return Look::Decided(Action::Create) };
+    if known.same_work().is_some_and(|r| r.resource_version == observed.resource_version()) {
+        return Look::Decided(Action::Nothing);
+    }
+    if !may_touch(desired, observed) {
+        return Look::Decided(Action::Conflict);
+    }
+    Look::Retain(Box::new(with_members_part(desired, observed)))
+}
+
+/// Decides whether an object is as it should be; `retained` is its manifest with everything that belongs to
+/// the member. Pure.
 ///
 /// An object equals its manifest when neither says more than the other. A member may also fill in
 /// defaults that the manifest does not spell out. Then what was written last decides: an object that still
 /// is what our last write made of it, or that covers a manifest which the Work says has been applied, is left
 /// alone. Otherwise it is written once, and what comes back is remembered.
-///
-/// # Errors
-/// When the kind's retention fails.
-pub(crate) fn decide(
-    interpreter: &Interpreter,
-    desired: &Object,
-    observed: Option<&Object>,
-    known: &Known<'_>,
-) -> Result<Action, interpreter::Error> {
-    let Some(observed) = observed else { return Ok(Action::Create) };
-    let same_work = known.record.filter(|r| (r.work.0.as_str(), r.work.1) == known.work);
-    if same_work.is_some_and(|r| r.resource_version == observed.resource_version()) {
-        return Ok(Action::Nothing);
-    }
-    if !may_touch(desired, observed) {
-        return Ok(Action::Conflict);
-    }
-    let retained = interpreter.retain(&with_members_part(desired, observed), observed).now()?;
+pub(crate) fn compare(retained: Object, observed: &Object, known: &Known<'_>) -> Action {
     let (wanted, found) = (view::pruned(&retained), view::pruned(observed));
     let differs = view::uncovered(found.value(), wanted.value());
     if differs.is_none() {
-        let untouched = match (same_work, known.record) {
+        let untouched = match (known.same_work(), known.record) {
             (Some(record), _) => record.content == content(observed),
             (None, None) => known.applied,
             (None, Some(_)) => false,
         };
         if untouched || view::covers(wanted.value(), found.value()) {
-            return Ok(Action::Nothing);
+            return Action::Nothing;
         }
     }
     let at = differs.unwrap_or_else(|| "a field that is not in the manifest".into());
-    tracing::debug!(kind = desired.kind(), object = %desired.key(), at, "differs from its manifest");
-    Ok(Action::Update(Box::new(retained)))
+    tracing::debug!(kind = retained.kind(), object = %retained.key(), at, "differs from its manifest");
+    Action::Update(Box::new(retained))
+}
+
+/// [`look`], the kind's retention, and [`compare`].
+async fn decide(
+    live: &LiveInterpreter,
+    desired: &Object,
+    observed: Option<&Object>,
+    known: &Known<'_>,
+) -> Result<Action, interpreter::Error> {
+    match (look(desired, observed, known), observed) {
+        (Look::Decided(action), _) => Ok(action),
+        (Look::Retain(_), None) => Ok(Action::Create),
+        (Look::Retain(merged), Some(observed)) => {
+            let retained = live.answer(live.current().retain(&merged, observed)).await?;
+            Ok(compare(retained, observed, known))
+        }
+    }
 }
 
 /// What goes wrong with one manifest.
@@ -330,7 +362,7 @@ async fn apply_all(
 /// Marks a manifest as ours. Works made by Karmada's controllers carry the marks already; those made by
 /// hand get them here, so that the object can be found and deleted again.
 fn mark(manifest: &mut Object, work: &Object) {
-    view::merge_metadata(
+    propagation::merge_metadata(
         manifest,
         [(labels::MANAGED, "true")],
         [(annotations::WORK_NAMESPACE, work.namespace()), (annotations::WORK_NAME, work.name())],
@@ -376,13 +408,11 @@ async fn apply(
             work: (work.uid(), work.generation()),
             applied: is_applied_generation(work),
         };
-        let action = decide(&context.interpreter, manifest, observed.as_deref(), &known)?;
+        let action = decide(&context.interpreter, manifest, observed.as_deref(), &known).await?;
         let (verb, result) = match (action, observed.as_ref()) {
             (Action::Nothing, Some(object)) => {
-                let is_noted = record.as_ref().is_some_and(|r| {
-                    r.resource_version == object.resource_version()
-                        && (r.work.0.as_str(), r.work.1) == known.work
-                });
+                let is_noted =
+                    known.same_work().is_some_and(|r| r.resource_version == object.resource_version());
                 if !is_noted {
                     member.records.note(work, object);
                 }
@@ -400,7 +430,7 @@ async fn apply(
                 member.records.note(work, &written);
                 return Ok((Arc::new(written), true));
             }
-            Err(error) if !is_live && is_stale(&error) => {
+            Err(error) if !is_live && view::is_stale(&error) => {
                 let object = TemplateKey::of(manifest).to_string();
                 let read = |source| ManifestError::Read { object, source };
                 observed = resource.find(manifest.name()).await.map_err(read)?.map(Arc::new);
@@ -409,12 +439,6 @@ async fn apply(
         }
     }
     Err(ManifestError::Conflict(TemplateKey::of(manifest).to_string()))
-}
-
-/// Whether a write failed because the object was not as the informer showed it. A member that lacks the
-/// namespace also answers "not found"; the second round then says so.
-fn is_stale(error: &client::Error) -> bool {
-    error.is_conflict() || error.is_already_exists() || error.is_not_found()
 }
 
 /// Whether the Work's status says that its present generation has been applied.
@@ -467,9 +491,11 @@ async fn report(
         // status controller writes on its own, and what it has written must not be overwritten by what was
         // seen before.
         let objects: Vec<Option<Arc<Object>>> = newest(member, applied.objects).await;
-        if let Some(statuses) = work_status::decide(&context.interpreter, work, &objects).statuses {
+        let decision = work_status::look(&context.interpreter, work, &objects).await;
+        if let Some(statuses) = decision.statuses {
             status.insert("manifestStatuses".into(), statuses.into());
         }
+        work_status::tell(context, work, decision.events);
     }
     if applied.wrote {
         record_events(context, work, &applied.failures);

@@ -27,8 +27,11 @@ mod cluster;
 mod cluster_status;
 mod namespace;
 
+mod interpretation;
+
 mod context;
 mod fresh;
+mod gather;
 mod kinds;
 mod metrics;
 mod view;
@@ -44,6 +47,7 @@ pub use members::{ConnectError, Members, OneMember, PushMembers};
 pub use options::{Gates, Options, is_selected};
 
 use context::Context;
+use interpretation::LiveInterpreter;
 use kinds::Kinds;
 use members::{Fleet, PerMember};
 
@@ -54,7 +58,8 @@ pub struct Deps {
     pub informers: Informers,
     /// Where clients for members come from.
     pub members: Arc<dyn Members>,
-    /// What is known of kinds.
+    /// What is known of kinds while nothing is customized; the control plane's customizations come on top
+    /// as they are written.
     pub interpreter: Arc<Interpreter>,
     /// Time.
     pub clock: Clock,
@@ -131,7 +136,7 @@ async fn run_selected(
         .iter()
         .filter(|c| is_here(c) && is_selected(&options.controllers, c.name, c.on_by_default))
         .collect();
-    let context = context(deps, options, shutdown, component);
+    let context = context(deps, options, shutdown, component).await;
     let mut tasks = Vec::new();
     let mut parts: Vec<PerMember> = Vec::new();
     for controller in selected {
@@ -146,14 +151,15 @@ async fn run_selected(
     join_all(tasks).await;
 }
 
-fn context(deps: Deps, options: Options, shutdown: &Shutdown, component: &'static str) -> Context {
+async fn context(deps: Deps, options: Options, shutdown: &Shutdown, component: &'static str) -> Context {
     let client = deps.informers.client().clone();
+    let interpreter = LiveInterpreter::follow(deps.interpreter, &deps.informers, shutdown).await;
     Context {
         kinds: Kinds::new(client.clone()),
         recorder: Recorder::start(client.clone(), component, deps.clock.clone(), shutdown),
         client,
         informers: deps.informers,
-        interpreter: deps.interpreter,
+        interpreter,
         clock: deps.clock,
         ids: deps.ids,
         members: deps.members,

@@ -30,6 +30,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::execution::Records;
+use crate::gather::Gather;
 use crate::kinds::Kinds;
 use crate::view;
 
@@ -301,7 +302,11 @@ impl Member {
 
 /// Changes of an object that follow one another within this time are reported once. A rollout makes
 /// several in a few milliseconds; nobody waits for the ones in between.
-const GATHER: Duration = Duration::from_millis(15);
+const GATHER: Gather = Gather {
+    idle: Duration::from_millis(5),
+    per_waiting: Duration::from_micros(100),
+    most: Duration::from_millis(50),
+};
 
 /// Wakes what a change of a member's object concerns: its status is read back, and if it is not as it was
 /// written it is put right.
@@ -317,13 +322,13 @@ fn observe(member: &Weak<Member>, change: &Change) {
             if member.records.is_foreign(object) {
                 member.execution.add(work.to_owned());
             }
-            member.status.add_after(work.to_owned(), GATHER);
+            member.status.add_after(work.to_owned(), GATHER.wait(&member.status));
         }
         Change::Modified { old, new } => {
             if !member.records.is_own(new) && view::differs_after_pruning(old, new) {
                 member.execution.add(work.to_owned());
             }
-            member.status.add_after(work.to_owned(), GATHER);
+            member.status.add_after(work.to_owned(), GATHER.wait(&member.status));
         }
         Change::Deleted { .. } => member.execution.add(work.to_owned()),
     }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use machinery::Object;
-use prometheus::{GaugeVec, HistogramVec, IntCounterVec, Opts};
+use prometheus::{GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts};
 use tokio::time::Instant;
 
 /// Seconds, doubling from a millisecond; upstream's buckets.
@@ -12,7 +12,7 @@ fn buckets() -> Vec<f64> {
 }
 
 fn histogram(name: &str, help: &str) -> HistogramVec {
-    let options = prometheus::HistogramOpts::new(name, help).buckets(buckets());
+    let options = HistogramOpts::new(name, help).buckets(buckets());
     let histogram = HistogramVec::new(options, &["result"]).expect("the name and labels are valid");
     // Registering fails when it is there already; observations then go nowhere, which hurts nobody.
     let _ = prometheus::register(Box::new(histogram.clone()));
@@ -37,6 +37,13 @@ pub(crate) static WORK_SYNC_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
 });
 pub(crate) static BINDING_SYNC_SECONDS: LazyLock<HistogramVec> =
     LazyLock::new(|| histogram("binding_sync_work_duration_seconds", "Seconds to write a binding's Works"));
+pub(crate) static MATCH_POLICY_SECONDS: LazyLock<Histogram> = LazyLock::new(|| {
+    let help = "Seconds to find the policy of a template that none has claimed";
+    let options = HistogramOpts::new("resource_match_policy_duration_seconds", help).buckets(buckets());
+    let histogram = Histogram::with_opts(options).expect("the name is valid");
+    let _ = prometheus::register(Box::new(histogram.clone()));
+    histogram
+});
 pub(crate) static APPLY_POLICY_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram("resource_apply_policy_duration_seconds", "Seconds to apply a policy to a template")
 });

@@ -13,12 +13,13 @@ use api::naming;
 use api::policy::Override;
 use futures::future::{BoxFuture, join_all};
 use machinery::{GroupVersionResource, Object, ObjectKey};
+use propagation::Wanted;
 use runtime::{Change, Outcome, Queue, queue};
 
 use crate::context::Context;
 use crate::detector::skip::SkippedNamespaces;
 use crate::overrides_cache::OverridesCache;
-use crate::work::{self, Wanted};
+use crate::work;
 
 /// Namespaces looked at at the same time.
 const WORKERS: usize = 4;
@@ -48,17 +49,8 @@ pub(crate) fn is_propagated(namespace: &Object, skipped: &SkippedNamespaces) -> 
 fn wanted(namespace: &Object, mut manifest: Object, cluster: &str) -> Wanted {
     let space = naming::execution_namespace(cluster);
     let name = naming::work("Namespace", "", namespace.name());
-    work::prepare(&mut manifest, namespace.uid(), &space, &name);
-    Wanted {
-        namespace: space,
-        name,
-        labels: Vec::new(),
-        annotations: Vec::new(),
-        manifest,
-        owner: Some(namespace.controller_reference()),
-        suspended: false,
-        preserve: false,
-    }
+    propagation::prepare(&mut manifest, namespace.uid(), &space, &name);
+    Wanted { owner: Some(namespace.controller_reference()), ..Wanted::new(space, name, manifest) }
 }
 
 #[derive(Clone)]
@@ -139,7 +131,9 @@ impl Controller {
                 .map_err(|e| format!("{}: {}", cluster.name(), queue::chain(&e)))?;
             let mut wanted = wanted(namespace, manifest, cluster.name());
             wanted.annotations.extend(applied.annotations().into_iter().map(|(k, v)| (k.to_owned(), v)));
-            wanted.apply(&self.context).await.map_err(|e| format!("{}: {}", cluster.name(), queue::chain(&e)))
+            work::apply(&wanted, &self.context)
+                .await
+                .map_err(|e| format!("{}: {}", cluster.name(), queue::chain(&e)))
         });
         let failures: Vec<String> = join_all(writes).await.into_iter().filter_map(Result::err).collect();
         match failures.first() {

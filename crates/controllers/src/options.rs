@@ -2,35 +2,7 @@
 
 use std::time::Duration;
 
-/// Feature gates that the controllers look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gates {
-    /// Policies may take over templates that other policies have claimed.
-    pub propagation_policy_preemption: bool,
-    /// Templates' scheduling priority is resolved from priority classes.
-    pub priority_based_scheduling: bool,
-    /// Bindings name the affinity groups of their templates.
-    pub workload_affinity: bool,
-    /// New copies of evicted workloads carry labels with preserved state.
-    pub stateful_failover_injection: bool,
-    /// Replica requirements name the workload's namespace, so that quotas can be estimated.
-    pub resource_quota_estimate: bool,
-    /// Clusters report a histogram of their nodes.
-    pub customized_cluster_resource_modeling: bool,
-}
-
-impl Default for Gates {
-    fn default() -> Self {
-        Self {
-            propagation_policy_preemption: false,
-            priority_based_scheduling: true,
-            workload_affinity: false,
-            stateful_failover_injection: false,
-            resource_quota_estimate: false,
-            customized_cluster_resource_modeling: true,
-        }
-    }
-}
+pub use propagation::Gates;
 
 /// Which templates are propagated at all.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use api::Resource as _;
 use api::Scope;
 use api::cluster::Cluster;
 use api::policy::Override;
-use api::{Resource as _, names};
 use machinery::{Object, ObjectKey};
 use overrides::Applied;
 use runtime::{Change, Informer};
@@ -126,7 +126,3 @@ fn parse(scope: Scope, object: &Object) -> Option<Arc<Override>> {
         }
     }
 }
-
-/// The annotations by which a Work records what was applied; absent ones are named to be cleared.
-pub(crate) const RECORDS: [&str; 2] =
-    [names::annotations::APPLIED_CLUSTER_OVERRIDES, names::annotations::APPLIED_OVERRIDES];

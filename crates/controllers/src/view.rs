@@ -1,7 +1,7 @@
 //! Small readings of objects that several controllers share.
 
 use api::cluster::SyncMode;
-use api::names::{annotations, conditions, labels};
+use api::names::conditions;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use machinery::Object;
@@ -31,6 +31,12 @@ pub(crate) fn is_applied(work: &Object) -> bool {
 /// Who applies in a Cluster.
 pub(crate) fn sync_mode(cluster: &Object) -> SyncMode {
     if cluster.str_at("/spec/syncMode") == Some("Pull") { SyncMode::Pull } else { SyncMode::Push }
+}
+
+/// Whether a write failed because the object was not as the informer showed it. A server that lacks the
+/// namespace also answers "not found"; a second try on the live object then says so.
+pub(crate) fn is_stale(error: &client::Error) -> bool {
+    error.is_conflict() || error.is_already_exists() || error.is_not_found()
 }
 
 /// A condition to be set.
@@ -135,43 +141,43 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Sets labels and annotations; says whether that changed anything.
-pub(crate) fn merge_metadata<'a>(
-    object: &mut Object,
-    new_labels: impl IntoIterator<Item = (&'a str, &'a str)>,
-    new_annotations: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> bool {
-    let mut changed = false;
-    for (key, value) in new_labels {
-        if object.label(key) != Some(value) {
-            object.set_label(key, value);
-            changed = true;
+/// The merge patch (RFC 7396) that makes `new` out of `old`; nothing when they are the same.
+pub(crate) fn difference(old: &Value, new: &Value) -> Option<Value> {
+    if old == new {
+        return None;
+    }
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { return Some(new.clone()) };
+    let mut patch = Map::new();
+    for (key, value) in new {
+        match old.get(key) {
+            None => drop(patch.insert(key.clone(), value.clone())),
+            Some(known) => {
+                if let Some(change) = difference(known, value) {
+                    patch.insert(key.clone(), change);
+                }
+            }
         }
     }
-    for (key, value) in new_annotations {
-        if object.annotation(key) != Some(value) {
-            object.set_annotation(key, value);
-            changed = true;
-        }
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
     }
-    changed
+    Some(patch.into())
 }
 
-/// Takes a policy's claim off an object; says whether there was one.
-pub(crate) fn remove_claim(object: &mut Object, scope: api::Scope) -> bool {
-    let mut removed = false;
-    match scope {
-        api::Scope::Namespaced => {
-            removed |= object.remove_label(labels::PROPAGATION_POLICY_ID);
-            removed |= object.remove_annotation(annotations::PROPAGATION_POLICY_NAMESPACE);
-            removed |= object.remove_annotation(annotations::PROPAGATION_POLICY_NAME);
-        }
-        api::Scope::Cluster => {
-            removed |= object.remove_label(labels::CLUSTER_PROPAGATION_POLICY_ID);
-            removed |= object.remove_annotation(annotations::CLUSTER_PROPAGATION_POLICY_NAME);
+/// The merge patch that brings one state's labels and annotations to another's, on the version of the first.
+pub(crate) fn metadata_patch(old: &Object, new: &Object) -> Value {
+    let mut metadata = Map::new();
+    metadata.insert("resourceVersion".into(), old.resource_version().into());
+    for map in ["labels", "annotations"] {
+        let of = |object: &Object| {
+            object.metadata().and_then(|m| m.get(map)).cloned().unwrap_or_else(|| json!({}))
+        };
+        let (before, after) = (of(old), of(new));
+        if let Some(change) = difference(&before, &after) {
+            metadata.insert(map.into(), change);
         }
     }
-    removed
+    json!({ "metadata": metadata })
 }
 
 /// Decodes the base64 text of a Secret's field.
@@ -215,6 +221,39 @@ mod tests {
         assert!(set_condition(&mut all, &new("False", "n"), "t4"));
         assert_eq!(all[0]["lastTransitionTime"], "t4");
         assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn the_difference_of_two_states_is_what_a_merge_patch_needs() {
+        for (old, new, patch) in [
+            (json!({ "a": 1 }), json!({ "a": 1 }), None),
+            (json!({ "a": 1 }), json!({ "a": 2 }), Some(json!({ "a": 2 }))),
+            (json!({ "a": 1, "b": 1 }), json!({ "a": 1 }), Some(json!({ "b": null }))),
+            (
+                json!({ "a": { "b": 1, "c": 2 } }),
+                json!({ "a": { "c": 2, "d": [] } }),
+                Some(json!({ "a": { "b": null, "d": [] } })),
+            ),
+        ] {
+            assert_eq!(difference(&old, &new), patch);
+        }
+    }
+
+    #[test]
+    fn a_metadata_patch_holds_what_changed_and_the_version_that_was_seen() {
+        let mut old = Object::new("v1", "ConfigMap", "shop", "settings");
+        old.set("/metadata/resourceVersion", "7");
+        old.set_label("gone", "x");
+        old.set_label("stays", "x");
+        let mut new = old.clone();
+        new.remove_label("gone");
+        new.set_annotation("new", "y");
+        assert_eq!(
+            metadata_patch(&old, &new),
+            json!({ "metadata": {
+                "resourceVersion": "7", "labels": { "gone": null }, "annotations": { "new": "y" },
+            } }),
+        );
     }
 
     #[test]

@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use api::names::events;
 use futures::future::BoxFuture;
-use interpreter::{Interpreter, Operation};
-use machinery::{Object, ObjectKey};
+use interpreter::Operation;
+use machinery::{GroupVersionKind, Object, ObjectKey};
 use runtime::{EventType, Outcome, queue};
 use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::execution::{self, Error};
+use crate::interpretation::LiveInterpreter;
 use crate::members::Member;
 use crate::view;
 
@@ -32,19 +33,56 @@ pub(crate) struct Decision {
     pub(crate) events: Vec<(EventType, &'static str, String)>,
 }
 
-/// Decides what a Work's manifest statuses are, from its objects in the member by ordinal. An object that
-/// is not there keeps the status it had.
-pub(crate) fn decide(interpreter: &Interpreter, work: &Object, objects: &[Option<Arc<Object>>]) -> Decision {
+/// What the interpreter says of one object in the member.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    kind: GroupVersionKind,
+    key: ObjectKey,
+    status: Result<Option<Value>, interpreter::Error>,
+    health: Result<bool, interpreter::Error>,
+    /// Whether the kind has a notion of health.
+    has_health: bool,
+}
+
+impl Reading {
+    async fn of(live: &LiveInterpreter, object: &Object) -> Self {
+        let interpreter = live.current();
+        let kind = object.gvk();
+        Self {
+            status: live.answer(interpreter.reflect_status(object)).await,
+            health: live.answer(interpreter.health(object)).await,
+            has_health: interpreter.has(&kind, Operation::InterpretHealth),
+            key: object.key(),
+            kind,
+        }
+    }
+}
+
+/// Interprets a Work's objects in the member, by ordinal, and decides what its manifest statuses are.
+pub(crate) async fn look(live: &LiveInterpreter, work: &Object, objects: &[Option<Arc<Object>>]) -> Decision {
+    let mut readings = Vec::with_capacity(objects.len());
+    for object in objects {
+        readings.push(match object {
+            Some(object) => Some(Reading::of(live, object).await),
+            None => None,
+        });
+    }
+    decide(work, &readings)
+}
+
+/// Decides what a Work's manifest statuses are, from what is read of its objects by ordinal. An object that
+/// is not there keeps the status it had. Pure.
+pub(crate) fn decide(work: &Object, readings: &[Option<Reading>]) -> Decision {
     let old = work.at("/status/manifestStatuses").and_then(Value::as_array);
     let old = old.map(Vec::as_slice).unwrap_or_default();
     let mut decision = Decision::default();
-    let mut statuses = Vec::with_capacity(objects.len());
-    for (ordinal, object) in objects.iter().enumerate() {
+    let mut statuses = Vec::with_capacity(readings.len());
+    for (ordinal, reading) in readings.iter().enumerate() {
         let known = old
             .iter()
             .find(|s| s.pointer("/identifier/ordinal").and_then(Value::as_u64) == Some(ordinal as u64));
-        match object {
-            Some(object) => statuses.push(status(interpreter, ordinal, object, known, &mut decision)),
+        match reading {
+            Some(reading) => statuses.push(status(ordinal, reading, known, &mut decision)),
             None => statuses.extend(known.cloned()),
         }
     }
@@ -54,54 +92,68 @@ pub(crate) fn decide(interpreter: &Interpreter, work: &Object, objects: &[Option
     decision
 }
 
-fn status(
-    interpreter: &Interpreter,
-    ordinal: usize,
-    object: &Object,
-    known: Option<&Value>,
-    decision: &mut Decision,
-) -> Value {
-    let kind = object.gvk();
+fn identifier(ordinal: usize, kind: &GroupVersionKind, key: &ObjectKey) -> Value {
     let mut identifier = json!({
-        "ordinal": ordinal, "version": kind.version, "kind": kind.kind, "resource": "", "name": object.name(),
+        "ordinal": ordinal, "version": kind.version, "kind": kind.kind, "resource": "", "name": key.name,
     });
     if !kind.group.is_empty() {
         identifier["group"] = kind.group.as_str().into();
     }
-    if !object.namespace().is_empty() {
-        identifier["namespace"] = object.namespace().into();
+    if !key.namespace.is_empty() {
+        identifier["namespace"] = key.namespace.as_str().into();
     }
-    let mut status = json!({ "identifier": identifier });
-    let name = format!("{} {}", kind.kind, object.key());
-    match interpreter.reflect_status(object).now() {
-        Ok(Some(reflected)) => status["status"] = reflected,
-        Ok(None) => {}
+    identifier
+}
+
+/// Success is told when something becomes known for the first time or turns; a rollout would otherwise fill
+/// the events.
+fn status(ordinal: usize, reading: &Reading, known: Option<&Value>, decision: &mut Decision) -> Value {
+    let Reading { kind, key, .. } = reading;
+    let mut status = json!({ "identifier": identifier(ordinal, kind, key) });
+    let name = format!("{} {key}", kind.kind);
+    let mut tell = |ty, reason, message| decision.events.push((ty, reason, message));
+    match &reading.status {
+        Ok(reflected) => {
+            if known.is_none() {
+                let message = format!("Reflect status for object({name}) succeed.");
+                tell(EventType::Normal, events::REFLECT_STATUS_SUCCEED, message);
+            }
+            if let Some(reflected) = reflected {
+                status["status"] = reflected.clone();
+            }
+        }
         Err(error) => {
             // The last known status is better than none.
             if let Some(known) = known.and_then(|k| k.get("status")) {
                 status["status"] = known.clone();
             }
-            let message = format!("Failed to reflect the status of {name}: {}", queue::chain(&error));
-            decision.events.push((EventType::Warning, events::REFLECT_STATUS_FAILED, message));
+            let message = format!("Reflect status for object({name}) failed: {}", queue::chain(error));
+            tell(EventType::Warning, events::REFLECT_STATUS_FAILED, message);
         }
     }
-    let health = match interpreter.health(object).now() {
+    let health = match &reading.health {
         Ok(true) => "Healthy",
         Ok(false) => "Unhealthy",
         Err(error) => {
-            let message = format!("Failed to interpret the health of {name}: {}", queue::chain(&error));
-            decision.events.push((EventType::Warning, events::INTERPRET_HEALTH_FAILED, message));
+            let message = format!("Interpret health of object({name}) failed: {}", queue::chain(error));
+            tell(EventType::Warning, events::INTERPRET_HEALTH_FAILED, message);
             "Unknown"
         }
     };
     status["health"] = health.into();
     let was = known.and_then(|k| k.get("health")).and_then(Value::as_str);
-    let has_turned = was.is_some_and(|was| was != health) && health != "Unknown";
-    if has_turned && interpreter.has(&kind, Operation::InterpretHealth) {
-        let message = format!("{name} is {}", health.to_lowercase());
-        decision.events.push((EventType::Normal, events::INTERPRET_HEALTH_SUCCEED, message));
+    if was != Some(health) && reading.health.is_ok() && reading.has_health {
+        let message = format!("Interpret health of object({name}) as {} succeed.", health.to_lowercase());
+        tell(EventType::Normal, events::INTERPRET_HEALTH_SUCCEED, message);
     }
     status
+}
+
+/// Records the events of a decision.
+pub(crate) fn tell(context: &Context, work: &Object, events: Vec<(EventType, &'static str, String)>) {
+    for (ty, reason, message) in events {
+        context.recorder.event(work, ty, reason, message);
+    }
 }
 
 /// Reads back the status of one member's Works until it leaves.
@@ -134,10 +186,8 @@ async fn reconcile(context: &Context, member: &Arc<Member>, name: &str) -> Resul
         // Until the informer is complete there is nothing to say; its events come back here.
         objects.push(member.informer(&connection, &gvr).get(&manifest.key()));
     }
-    let decision = decide(&context.interpreter, &work, &objects);
-    for (ty, reason, message) in decision.events {
-        context.recorder.event(&*work, ty, reason, message);
-    }
+    let decision = look(&context.interpreter, &work, &objects).await;
+    tell(context, &work, decision.events);
     if let Some(statuses) = decision.statuses {
         execution::write_status(context, &work, json!({ "manifestStatuses": statuses })).await?;
     }
@@ -146,6 +196,8 @@ async fn reconcile(context: &Context, member: &Arc<Member>, name: &str) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use interpreter::Interpreter;
+
     use super::*;
 
     fn work(statuses: Value) -> Object {
@@ -178,29 +230,65 @@ mod tests {
         }])
     }
 
+    fn reading(object: Option<&Arc<Object>>) -> Option<Reading> {
+        let interpreter = Interpreter::native();
+        object.map(|object| Reading {
+            status: interpreter.reflect_status(object).now(),
+            health: interpreter.health(object).now(),
+            has_health: interpreter.has(&object.gvk(), Operation::InterpretHealth),
+            key: object.key(),
+            kind: object.gvk(),
+        })
+    }
+
+    fn decided(work: &Object, objects: &[Option<Arc<Object>>]) -> Decision {
+        decide(work, &objects.iter().map(|object| reading(object.as_ref())).collect::<Vec<_>>())
+    }
+
+    fn reasons(decision: &Decision) -> Vec<&'static str> {
+        decision.events.iter().map(|event| event.1).collect()
+    }
+
     #[test]
     fn a_status_is_written_once_and_then_only_when_it_changes() {
-        let native = Interpreter::native();
-        let first = decide(&native, &work(json!([])), &[deployment(0)]);
+        let first = decided(&work(json!([])), &[deployment(0)]);
         assert_eq!(first.statuses, Some(expected(false).as_array().unwrap().clone()));
-        assert_eq!(decide(&native, &work(expected(false)), &[deployment(0)]), Decision::default());
-        let second = decide(&native, &work(expected(false)), &[deployment(1)]);
+        assert_eq!(decided(&work(expected(false)), &[deployment(0)]), Decision::default());
+        let second = decided(&work(expected(false)), &[deployment(1)]);
         assert_eq!(second.statuses, Some(expected(true).as_array().unwrap().clone()));
-        assert_eq!(second.events[0].1, events::INTERPRET_HEALTH_SUCCEED);
+    }
+
+    #[test]
+    fn success_is_told_at_first_and_when_health_turns() {
+        let first = decided(&work(json!([])), &[deployment(0)]);
+        assert_eq!(reasons(&first), [events::REFLECT_STATUS_SUCCEED, events::INTERPRET_HEALTH_SUCCEED]);
+        let second = decided(&work(expected(false)), &[deployment(1)]);
+        assert_eq!(reasons(&second), [events::INTERPRET_HEALTH_SUCCEED]);
+    }
+
+    #[test]
+    fn what_cannot_be_interpreted_keeps_its_status_is_of_unknown_health_and_is_told() {
+        let object = deployment(1).unwrap();
+        let error = interpreter::Error::new(Operation::InterpretHealth, &object, "why");
+        let failing =
+            Reading { status: Err(error.clone()), health: Err(error), ..reading(Some(&object)).unwrap() };
+        let decision = decide(&work(expected(true)), &[Some(failing)]);
+        let status = &decision.statuses.as_ref().unwrap()[0];
+        assert_eq!((&status["status"], &status["health"]), (&expected(true)[0]["status"], &json!("Unknown")));
+        assert_eq!(reasons(&decision), [events::REFLECT_STATUS_FAILED, events::INTERPRET_HEALTH_FAILED]);
     }
 
     #[test]
     fn a_missing_object_keeps_the_status_it_had() {
-        let native = Interpreter::native();
-        assert_eq!(decide(&native, &work(expected(true)), &[None]), Decision::default());
-        assert_eq!(decide(&native, &work(json!([])), &[None]), Decision::default());
+        assert_eq!(decided(&work(expected(true)), &[None]), Decision::default());
+        assert_eq!(decided(&work(json!([])), &[None]), Decision::default());
     }
 
     #[test]
     fn kinds_without_health_are_healthy_and_say_nothing_about_it() {
         let map = Arc::new(Object::new("v1", "ConfigMap", "shop", "web"));
-        let decision = decide(&Interpreter::native(), &work(json!([])), &[Some(map)]);
+        let decision = decided(&work(json!([])), &[Some(map)]);
+        assert_eq!(reasons(&decision), [events::REFLECT_STATUS_SUCCEED]);
         assert_eq!(decision.statuses.unwrap()[0]["health"], "Healthy");
-        assert_eq!(decision.events, []);
     }
 }

@@ -11,12 +11,10 @@
 //! ```
 //!
 //! An existing claim comes before any PropagationPolicy of the namespace, and that before any
-//! ClusterPropagationPolicy. The rules live in crate `matching`, in [`build`], [`claim`], [`change`] and
+//! ClusterPropagationPolicy. The rules live in crates `matching` and `propagation`, in [`change`] and in
 //! [`skip`].
 
-mod build;
 mod change;
-mod claim;
 mod discovery;
 mod policies;
 pub(crate) mod skip;
@@ -29,16 +27,17 @@ use api::names::events;
 use api::policy::{Override, Policy};
 use client::{Patch, Resource};
 use futures::future::BoxFuture;
+use interpreter::Operation;
 use machinery::{GroupVersionResource, Object, ObjectKey};
 use matching::{Claimant, PolicyIndex};
+use propagation::claim::{self, Claim};
+use propagation::{Interpretation, Interpreted, Write, binding};
 use runtime::{Change, Informer, Outcome, Queue, queue, spawn};
 use serde_json::Value;
 
-use self::build::Write;
-use self::claim::Claim;
 use self::skip::{SkippedApis, SkippedNamespaces};
 use crate::context::{BY_POLICY, Context, TemplateError, TemplateKey, policy_id_label, policy_ids};
-use crate::metrics;
+use crate::{metrics, view};
 
 /// A template to look at. The same template is looked at apart when only Karmada itself has changed it,
 /// because a lazy policy must not be applied then.
@@ -59,16 +58,18 @@ enum Error {
     Unclaim { object: String, source: client::Error },
     #[error("{policy} waits for override policies that do not exist: {missing}")]
     DependentOverrides { policy: ObjectKey, missing: String },
-    #[error("could not count the replicas of {template}")]
-    Replicas { template: String, source: Box<interpreter::Error> },
+    #[error("policy {policy} is being deleted")]
+    PolicyDeleting { policy: ObjectKey },
+    #[error("could not find out what {template} runs")]
+    Interpret { template: String, source: Box<interpreter::Error> },
     #[error("priority class {class} does not exist")]
     NoPriorityClass { class: String },
     #[error("could not read {what}")]
     Read { what: String, source: client::Error },
     #[error("could not write binding {binding}")]
     Binding { binding: ObjectKey, source: client::Error },
-    #[error("binding {binding} still belongs to an earlier {template}")]
-    ForeignOwner { binding: ObjectKey, template: String },
+    #[error(transparent)]
+    ForeignOwner(#[from] binding::ForeignOwner),
     #[error("could not give policy {policy} its id")]
     AdoptPolicy { policy: ObjectKey, source: client::Error },
     #[error("could not release policy {policy}")]
@@ -189,7 +190,7 @@ impl Detector {
             }
             let claimant = claim::claim_of(new);
             let is_lazy =
-                claimant.is_some_and(|c| self.index().get(&c.policy).is_some_and(|p| build::is_lazy(p)));
+                claimant.is_some_and(|c| self.index().get(&c.policy).is_some_and(|p| binding::is_lazy(p)));
             changed_by_karmada = is_lazy && change::changed_by_karmada(old, new);
         }
         let priority = if change.is_initial() {
@@ -217,14 +218,19 @@ impl Detector {
             lock(&self.claimed).remove(&item.template);
             return Ok(Outcome::Done);
         };
-        if build::is_claimed_by_other(&template) {
+        if binding::is_claimed_by_other(&template) {
             lock(&self.waiting).remove(&item.template);
             return Ok(Outcome::Done);
         }
         if let Some(claim) = claim::claim_of(&template) {
             return self.reconcile_claimed(item, &template, &claim, has_changed).await;
         }
-        let chosen = || self.index().choose(&template).cloned();
+        let chosen = || {
+            let timer = metrics::start();
+            let chosen = self.index().choose(&template).cloned();
+            metrics::MATCH_POLICY_SECONDS.observe(timer.elapsed().as_secs_f64());
+            chosen
+        };
         let Some(policy) = chosen() else {
             lock(&self.waiting).insert(item.template.clone());
             // The policy may have come between the look and the entry; it has then seen no entry.
@@ -245,10 +251,13 @@ impl Detector {
         let Some(policy) = known else {
             return self.reconcile_abandoned(item, template, claim).await;
         };
-        if policy.metadata.is_deleting() || !matching::matches_any(&policy.spec.resource_selectors, template)
-        {
-            // A policy on its way out takes its claims off itself, and so does one that was changed. A
-            // selector of the same kind in another group leaves the object to that group's template.
+        if policy.metadata.is_deleting() {
+            // It takes its claims off as it goes. One that it has not seen is taken off once it is gone.
+            return Err(Error::PolicyDeleting { policy: policy.metadata.key() });
+        }
+        if !matching::matches_any(&policy.spec.resource_selectors, template) {
+            // A policy that was changed takes its claims off itself. A selector of the same kind in another
+            // group leaves the object to that group's template.
             return Ok(Outcome::Done);
         }
         self.apply(item, template, &policy, has_changed).await
@@ -271,7 +280,7 @@ impl Detector {
         if live.is_some() {
             return Ok(Outcome::After(std::time::Duration::from_millis(200)));
         }
-        let key = build::key(template);
+        let key = binding::key(template);
         if let Some(binding) = self.context.bindings(key.scope).latest(&key.key) {
             let resource = self.context.binding_resource(&key);
             self.unclaim(&resource, &binding, claim.policy.scope, &claim.id).await?;
@@ -301,14 +310,16 @@ impl Detector {
         id: &str,
     ) -> Result<(), Error> {
         let fail = |source| Error::Unclaim { object: TemplateKey::of(object).to_string(), source };
-        let Some(patch) = build::without_claim(object, scope, id) else { return Ok(()) };
+        let patch_for =
+            |object: &Object| Some(view::metadata_patch(object, &claim::without(object, scope, id)?));
+        let Some(patch) = patch_for(object) else { return Ok(()) };
         match resource.patch(object.name(), &Patch::Merge(&patch)).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => Ok(()),
             // The object as it is now decides, not as the cache shows it.
             Err(error) if error.is_conflict() => {
                 let Some(live) = resource.find(object.name()).await.map_err(fail)? else { return Ok(()) };
-                let Some(patch) = build::without_claim(&live, scope, id) else { return Ok(()) };
+                let Some(patch) = patch_for(&live) else { return Ok(()) };
                 resource.patch(object.name(), &Patch::Merge(&patch)).await.map(drop).map_err(fail)
             }
             Err(error) => Err(fail(error)),
@@ -349,16 +360,20 @@ impl Detector {
         metrics::observe(&metrics::APPLY_POLICY_SECONDS, timer, result.is_ok());
         metrics::POLICY_ATTEMPTS.with_label_values(&[metrics::result(result.is_ok())]).inc();
         let recorder = &self.context.recorder;
+        let noun = match policy.scope {
+            Scope::Namespaced => "policy",
+            Scope::Cluster => "cluster policy",
+        };
+        let key = policy.metadata.key();
         match result {
             Ok(true) => {
-                let message = format!("Apply policy({}) succeed", policy.metadata.key());
+                let message = format!("Apply {noun}({key}) succeed");
                 recorder.normal(template, events::APPLY_POLICY_SUCCEED, message);
                 Ok(Outcome::Done)
             }
             Ok(false) => Ok(Outcome::Done),
             Err(error) => {
-                let key = policy.metadata.key();
-                let message = format!("Apply policy({key}) failed: {}", queue::chain(&error));
+                let message = format!("Apply {noun}({key}) failed: {}", queue::chain(&error));
                 recorder.warning(template, events::APPLY_POLICY_FAILED, message);
                 Err(error)
             }
@@ -378,38 +393,59 @@ impl Detector {
             Some(claimed) => (claimed, true),
             None => (template, false),
         };
-        if item.changed_by_karmada && build::is_lazy(policy) {
+        if item.changed_by_karmada && binding::is_lazy(policy) {
             return Ok(has_claimed);
         }
-        let interpreted = build::Interpreted {
-            replicas: self.replicas(template)?,
+        let interpreted = Interpreted {
+            workload: self.interpret(template).await?,
             priority: self.priority(policy).await?,
             template_changed: has_changed || has_claimed,
         };
-        let key = build::key(template);
+        let wrote = self.write_binding(template, policy, &interpreted).await?;
+        if wrote && let Some((reason, message)) = told(&interpreted.workload) {
+            self.context.recorder.normal(template, reason, message);
+        }
+        Ok(wrote || has_claimed)
+    }
+
+    /// Writes a template's binding if it is not as it should be. One that is not as the cache shows it is
+    /// read and compared again.
+    async fn write_binding(
+        &self,
+        template: &Object,
+        policy: &Policy,
+        interpreted: &Interpreted,
+    ) -> Result<bool, Error> {
+        let key = binding::key(template);
         let bindings = self.context.bindings(key.scope);
-        let existing = bindings.latest(&key.key);
         let gates = &self.context.options.gates;
-        let new_id = || self.context.ids.uid();
         let resource = self.context.binding_resource(&key);
-        let result = match build::decide(existing.as_deref(), policy, template, &interpreted, gates, new_id) {
-            Write::None => return Ok(has_claimed),
-            Write::Create(binding) => resource.create(&binding).await,
-            Write::Update(binding) => resource.update(&binding).await,
-            Write::ForeignOwner => {
-                return Err(Error::ForeignOwner { binding: key.key, template: item.template.to_string() });
-            }
-        };
-        match result {
-            Ok(written) => {
-                bindings.wrote(written);
-                Ok(true)
-            }
-            Err(source) => {
-                bindings.forget(&key.key);
-                Err(Error::Binding { binding: key.key, source })
+        let fail = |source| Error::Binding { binding: key.key.clone(), source };
+        let mut existing = bindings.latest(&key.key);
+        for is_live in [false, true] {
+            let new_id = || self.context.ids.uid();
+            let write = binding::decide(existing.as_deref(), policy, template, interpreted, gates, new_id)?;
+            let result = match write {
+                Write::None => return Ok(false),
+                Write::Create(binding) => resource.create(&binding).await,
+                Write::Update(binding) => resource.update(&binding).await,
+            };
+            match result {
+                Ok(written) => {
+                    bindings.wrote(written);
+                    return Ok(true);
+                }
+                Err(error) if !is_live && view::is_stale(&error) => {
+                    bindings.forget(&key.key);
+                    existing = resource.find(&key.key.name).await.map_err(fail)?.map(Arc::new);
+                }
+                Err(error) => {
+                    bindings.forget(&key.key);
+                    return Err(fail(error));
+                }
             }
         }
+        Ok(false)
     }
 
     /// Claims a template for a policy, and returns it when that changed it.
@@ -419,7 +455,7 @@ impl Detector {
             return Ok(None);
         }
         let key = TemplateKey::of(template);
-        let patch = claim::metadata_patch(template, &claimed);
+        let patch = view::metadata_patch(template, &claimed);
         let resource = self.template_resource(&key).await?;
         let written = resource.patch(template.name(), &Patch::Merge(&patch)).await.map_err(|source| {
             Error::Claim { template: key.to_string(), policy: policy.metadata.key().to_string(), source }
@@ -428,14 +464,25 @@ impl Detector {
         Ok(Some(written))
     }
 
-    fn replicas(
-        &self,
-        template: &Object,
-    ) -> Result<Option<(i64, Option<api::work::ReplicaRequirements>)>, Error> {
-        self.context.interpreter.replicas(template).now().map_err(|source| {
-            let message = queue::chain(&source);
-            self.context.recorder.warning(template, events::GET_REPLICAS_FAILED, message);
-            Error::Replicas { template: TemplateKey::of(template).to_string(), source: Box::new(source) }
+    /// What a template runs: its components or its replicas.
+    async fn interpret(&self, template: &Object) -> Result<Interpretation, Error> {
+        let live = &self.context.interpreter;
+        let interpreter = live.current();
+        let (answer, failed) =
+            match Interpretation::question(&interpreter, template, &self.context.options.gates) {
+                None => return Ok(Interpretation::NoWorkload),
+                Some(Operation::InterpretComponent) => {
+                    let answer = live.answer(interpreter.components(template)).await;
+                    (answer.map(Interpretation::of_components), events::GET_COMPONENTS_FAILED)
+                }
+                Some(_) => {
+                    let answer = live.answer(interpreter.replicas(template)).await;
+                    (answer.map(Interpretation::of_replicas), events::GET_REPLICAS_FAILED)
+                }
+            };
+        answer.map_err(|source| {
+            self.context.recorder.warning(template, failed, queue::chain(&source));
+            Error::Interpret { template: TemplateKey::of(template).to_string(), source: Box::new(source) }
         })
     }
 
@@ -477,5 +524,19 @@ impl Detector {
         let label = policy_id_label(scope);
         let all = informers.iter().flat_map(|informer| informer.by_index(BY_POLICY, id));
         all.filter(|template| template.label(label) == Some(id)).collect()
+    }
+}
+
+/// The event that tells what a template runs.
+fn told(workload: &Interpretation) -> Option<(&'static str, String)> {
+    match workload {
+        Interpretation::NoWorkload => None,
+        Interpretation::Replicas(replicas, _) => {
+            Some((events::GET_REPLICAS_SUCCEED, format!("Get replicas({replicas}) succeed.")))
+        }
+        Interpretation::Components(components) => {
+            let names: Vec<&str> = components.iter().map(|c| c.name.as_str()).collect();
+            Some((events::GET_COMPONENTS_SUCCEED, format!("Get components({}) succeed.", names.join(", "))))
+        }
     }
 }

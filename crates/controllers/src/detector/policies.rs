@@ -7,9 +7,10 @@ use api::names::{events, finalizers};
 use api::policy::{Policy, Preemption, ResourceSelector};
 use machinery::{GroupVersionKind, Object, ObjectKey};
 use matching::Claimant;
+use propagation::{binding, claim};
 use runtime::{Change, Outcome, queue};
 
-use super::{Detector, Error, Item, build, claim, lock};
+use super::{Detector, Error, Item, lock};
 use crate::context::{BY_POLICY, BindingKey, TemplateKey, policy_id_label};
 use crate::metrics;
 
@@ -31,6 +32,19 @@ fn outranks(policy: &Policy, owner: &Policy) -> bool {
             priority(policy) > priority(owner)
         }
     }
+}
+
+/// Whether a policy may select a template, as far as its kind and name tell.
+fn may_select(policy: &Policy, template: &TemplateKey) -> bool {
+    let api_version = template.kind.api_version();
+    let in_reach = policy.scope == Scope::Cluster || policy.metadata.namespace == template.key.namespace;
+    let names = |s: &ResourceSelector| {
+        s.kind == template.kind.kind
+            && s.api_version == api_version
+            && (s.name.is_empty() || s.name == template.key.name)
+            && (s.namespace.is_empty() || s.namespace == template.key.namespace)
+    };
+    in_reach && policy.spec.resource_selectors.iter().any(names)
 }
 
 fn finalizer(scope: Scope) -> &'static str {
@@ -112,7 +126,7 @@ impl Detector {
         }
         self.clean_unselected(&policy).await?;
         self.wake_governed(&policy);
-        self.wake_waiting(&policy)?;
+        self.wake_waiting(&policy).await?;
         if preempts(&policy) && self.context.options.gates.propagation_policy_preemption {
             self.preempt(&policy).await?;
         }
@@ -158,7 +172,7 @@ impl Detector {
 
     /// Looks at all templates of a policy again.
     fn wake_governed(&self, policy: &Policy) {
-        let changed_by_karmada = build::is_lazy(policy);
+        let changed_by_karmada = binding::is_lazy(policy);
         for (_, binding) in self.bindings_of(policy) {
             let item = Item { template: TemplateKey::of_binding(&binding), changed_by_karmada };
             self.templates.add_with_priority(item, queue::LOW_PRIORITY);
@@ -166,27 +180,21 @@ impl Detector {
     }
 
     /// Looks at templates again that wait for a policy like this.
-    fn wake_waiting(&self, policy: &Policy) -> Result<(), Error> {
-        let selectors = &policy.spec.resource_selectors;
-        let may_match = |template: &TemplateKey| {
-            let api_version = template.kind.api_version();
-            let in_reach =
-                policy.scope == Scope::Cluster || policy.metadata.namespace == template.key.namespace;
-            in_reach
-                && selectors.iter().any(|s: &ResourceSelector| {
-                    s.kind == template.kind.kind
-                        && s.api_version == api_version
-                        && (s.name.is_empty() || s.name == template.key.name)
-                        && (s.namespace.is_empty() || s.namespace == template.key.namespace)
-                })
-        };
-        let matched: Vec<TemplateKey> =
-            lock(&self.waiting).iter().filter(|t| may_match(t)).cloned().collect();
-        if matched.is_empty() {
+    async fn wake_waiting(&self, policy: &Policy) -> Result<(), Error> {
+        let candidates: Vec<TemplateKey> =
+            lock(&self.waiting).iter().filter(|t| may_select(policy, t)).cloned().collect();
+        let mut selected = Vec::new();
+        for template in candidates {
+            let object = self.context.template(&template, "").await.map_err(Box::new)?;
+            if object.is_some_and(|o| matching::matches_any(&policy.spec.resource_selectors, &o)) {
+                selected.push(template);
+            }
+        }
+        if selected.is_empty() {
             return Ok(());
         }
         self.check_dependent_overrides(policy)?;
-        for template in matched {
+        for template in selected {
             self.templates.add(Item { template, changed_by_karmada: false });
         }
         Ok(())
@@ -271,7 +279,7 @@ impl Detector {
                 let message = format!("policy({to}) preempted policy({from}) successfully");
                 recorder.normal(template, events::PREEMPT_POLICY_SUCCEED, message);
                 let template = TemplateKey::of(template);
-                self.templates.add(Item { template, changed_by_karmada: build::is_lazy(policy) });
+                self.templates.add(Item { template, changed_by_karmada: binding::is_lazy(policy) });
                 Ok(())
             }
             Err(error) => {
