@@ -53,6 +53,8 @@ pub mod labels {
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
     /// The controller that manages an EndpointSlice.
     pub const ENDPOINT_SLICE_MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+    /// The Service that an EndpointSlice belongs to.
+    pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 }
 
 /// Annotation keys.
@@ -305,6 +307,10 @@ pub mod events {
     pub const SYNC_SCHEDULE_RESULT_TO_DEPENDENCIES_SUCCEED: &str = "SyncScheduleResultToDependenciesSucceed";
     /// Sending dependencies where their owner goes: failed.
     pub const SYNC_SCHEDULE_RESULT_TO_DEPENDENCIES_FAILED: &str = "SyncScheduleResultToDependenciesFailed";
+    /// On a ServiceImport: its derived Service is as it should be.
+    pub const SYNC_DERIVED_SERVICE_SUCCEED: &str = "SyncDerivedServiceSucceed";
+    /// On a ServiceImport: its derived Service could not be written.
+    pub const SYNC_DERIVED_SERVICE_FAILED: &str = "SyncDerivedServiceFailed";
     /// Owners of a dependency want different things.
     pub const DEPENDENCY_POLICY_CONFLICT: &str = "DependencyPolicyConflict";
     /// Counting a template's replicas: done.

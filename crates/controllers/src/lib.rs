@@ -26,6 +26,7 @@ mod work_status;
 mod cluster;
 mod cluster_status;
 mod namespace;
+mod services;
 
 mod interpretation;
 
@@ -113,6 +114,9 @@ pub const CONTROLLERS: &[Controller] = &[
     once("cluster", cluster::run),
     per_member("clusterStatus", cluster_status::per_member),
     once("namespace", namespace::run),
+    per_member("serviceExport", services::export::per_member),
+    once("endpointSlice", services::endpoint_slice::run),
+    once("serviceImport", services::import::run),
 ];
 
 /// Runs the selected controllers until shutdown.
