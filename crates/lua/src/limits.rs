@@ -1,0 +1,99 @@
+//! What a script may use up.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::error::RuntimeError;
+
+/// Steps of a run: statements, loop rounds, calls, and one for every [`BYTES_PER_STEP`] bytes of string work. About
+/// half a second of pure computation; a customization of a Deployment takes some hundred.
+pub const INSTRUCTIONS: u64 = 20_000_000;
+
+/// Bytes a run may allocate. Tables and short strings count for the whole run, long strings while they live.
+pub const MEMORY_BYTES: usize = 64 << 20;
+
+/// Nested calls; gopher-lua's call stack has 256 frames.
+pub const DEPTH: usize = 200;
+
+/// Steps between two questions to [`Limits::expired`].
+pub const STEPS_PER_QUESTION: u64 = 4_096;
+
+/// String bytes that cost one step.
+pub const BYTES_PER_STEP: usize = 32;
+
+/// Bytes of the host's stack a run may use: half of what a thread of the runtime or of a test has.
+pub(crate) const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// The limits of one machine.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// Steps, see [`INSTRUCTIONS`].
+    pub instructions: u64,
+    /// Bytes, see [`MEMORY_BYTES`].
+    pub memory: usize,
+    /// Nested calls, see [`DEPTH`].
+    pub depth: usize,
+    /// Asked every [`STEPS_PER_QUESTION`] steps; `true` ends the run.
+    pub expired: Option<&'a dyn Fn() -> bool>,
+}
+
+impl Default for Limits<'_> {
+    fn default() -> Self {
+        Limits { instructions: INSTRUCTIONS, memory: MEMORY_BYTES, depth: DEPTH, expired: None }
+    }
+}
+
+impl std::fmt::Debug for Limits<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limits")
+            .field("instructions", &self.instructions)
+            .field("memory", &self.memory)
+            .field("depth", &self.depth)
+            .field("expired", &self.expired.is_some())
+            .finish()
+    }
+}
+
+/// The limit that ended a run. `pcall` does not catch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// More steps than allowed.
+    #[error("script stopped: more than {0} instructions")]
+    Instructions(u64),
+    /// More bytes than allowed.
+    #[error("script stopped: more than {0} bytes of memory")]
+    Memory(usize),
+    /// Calls or expressions nested too deeply.
+    #[error("script stopped: stack overflow")]
+    Depth,
+    /// [`Limits::expired`] said so.
+    #[error("script stopped: context deadline exceeded")]
+    Expired,
+}
+
+/// The bytes of a run. Long strings give theirs back when they die.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: Cell<usize>,
+    allowed: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(allowed: usize) -> Rc<Self> {
+        Rc::new(Budget { used: Cell::new(0), allowed })
+    }
+
+    /// Takes `bytes`, before they are allocated.
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), RuntimeError> {
+        let used = self.used.get().saturating_add(bytes);
+        if used > self.allowed {
+            return Err(RuntimeError::limit(Limit::Memory(self.allowed)));
+        }
+        self.used.set(used);
+        Ok(())
+    }
+
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.used.set(self.used.get().saturating_sub(bytes));
+    }
+}
