@@ -47,7 +47,10 @@ function AggregateStatus(desired, items)
   local status = desired.status or {}
   desired.status = status
   merge.sum(status, items, COUNTERS)
-  status.phase = merge.last(items, "phase", "")
+  status.phase = ""
+  for member in merge.statuses(items) do
+    status.phase = member.phase or status.phase
+  end
   local complete, failed, ended = 0, {}, nil
   for _, item in ipairs(items) do
     -- A member whose job has not ended is counted as ended like the member before it.

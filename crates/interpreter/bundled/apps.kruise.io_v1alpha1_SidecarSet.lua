@@ -40,14 +40,14 @@ function InterpretHealth(observed)
 end
 
 function GetDependencies(desired)
-  local references, add = merge.references(desired)
-  -- Each of the two refers by its field `name`; it may be absent.
+  local references = {}
+  -- Each of the two refers by its field `name`, which is taken as it is; each may be absent.
   local function refer(config_map, secret)
-    if config_map then
-      add("ConfigMap", config_map.name)
-    end
-    if secret then
-      add("Secret", secret.name)
+    for kind, reference in pairs({ConfigMap = config_map, Secret = secret}) do
+      references[#references + 1] = {
+        apiVersion = "v1", kind = kind, name = reference.name,
+        namespace = merge.at(desired, "metadata", "namespace"),
+      }
     end
   end
   local spec = desired.spec or {}

@@ -2,12 +2,12 @@
 
 local merge = require("merge")
 
--- The worse, the higher. What is not listed counts as 0.
+-- The worse, the higher. What is not listed counts as 0; an empty job status says nothing.
 local DEPLOYMENT_RANKS = {
   Initializing = 1, Waiting = 2, Suspending = 3, Suspended = 3, Retrying = 4, Running = 5,
   Complete = 6, ValidationFailed = 7, Failed = 8,
 }
-local JOB_RANKS = {PENDING = 1, RUNNING = 2, SUCCEEDED = 3, STOPPED = 4, FAILED = 5}
+local JOB_RANKS = {[""] = -1, PENDING = 1, RUNNING = 2, SUCCEEDED = 3, STOPPED = 4, FAILED = 5}
 
 local function cluster(obj)
   return obj.spec ~= nil and obj.spec.rayClusterSpec or nil
@@ -17,13 +17,13 @@ function GetComponents(obj)
   return merge.ray_components(cluster(obj))
 end
 
--- The first member with the worst value of a field.
+-- The status of the first member with the worst value of a field, empty when no one has any.
 local function worst(items, name, ranks)
   local found, highest = {}, -1
   for status in merge.statuses(items) do
-    local rank = ranks[status[name] or ""] or 0
-    if status[name] ~= nil and rank > highest then
-      found, highest = status, rank
+    local value = status[name]
+    if value ~= nil and (ranks[value] or 0) > highest then
+      found, highest = status, ranks[value] or 0
     end
   end
   return found
@@ -32,8 +32,7 @@ end
 local function fill(status, items)
   local deployment = worst(items, "jobDeploymentStatus", DEPLOYMENT_RANKS)
   merge.copy(status, deployment, {"jobDeploymentStatus", "reason", "message"})
-  local job = worst(items, "jobStatus", JOB_RANKS).jobStatus
-  status.jobStatus = job ~= "" and job or nil
+  status.jobStatus = worst(items, "jobStatus", JOB_RANKS).jobStatus
 end
 
 function AggregateStatus(desired, items)
