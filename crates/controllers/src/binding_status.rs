@@ -218,8 +218,7 @@ fn watch(context: &Context, queue: &Queue<BindingKey>) {
                 Change::Added { initial: true, .. } => wakes.add_with_priority(key, queue::LOW_PRIORITY),
                 // Members may be quicker than the scheduler's second write, without which nothing is summed up.
                 Change::Modified { old, new }
-                    if old.generation() != new.generation()
-                        || has_been_scheduled(old) != has_been_scheduled(new) =>
+                    if old.generation() != new.generation() || is_placed(old) != is_placed(new) =>
                 {
                     wakes.add_after(key, GATHER.wait(&wakes));
                 }
@@ -234,7 +233,7 @@ impl Controller {
         let context = &self.context;
         let Some(binding) = context.bindings(key.scope).latest(&key.key) else { return Ok(Outcome::Done) };
         let id = binding.label(binding_id_label(key.scope)).unwrap_or_default();
-        if binding.is_deleting() || id.is_empty() || !has_been_scheduled(&binding) {
+        if binding.is_deleting() || id.is_empty() || !is_placed(&binding) {
             return Ok(Outcome::Done);
         }
         let spec = propagation::binding::specification_of(&binding)
@@ -383,8 +382,10 @@ fn is_silent(work: &Object) -> bool {
     work.at("/status").is_none()
 }
 
-fn has_been_scheduled(binding: &Object) -> bool {
-    binding.at("/status/lastScheduledTime").is_some()
+/// Whether a binding has been scheduled, or goes where those go that need it.
+fn is_placed(binding: &Object) -> bool {
+    let required = binding.at("/spec/requiredBy").and_then(Value::as_array);
+    binding.at("/status/lastScheduledTime").is_some() || required.is_some_and(|by| !by.is_empty())
 }
 
 fn has_reported(binding: &Object) -> bool {

@@ -11,6 +11,7 @@
 
 pub mod options;
 
+mod dependencies_distributor;
 mod detector;
 
 mod binding;
@@ -108,6 +109,7 @@ const fn per_member(name: &'static str, start: PerMember) -> Controller {
 pub const CONTROLLERS: &[Controller] = &[
     once("detector", detector::run),
     once("binding", binding::run),
+    once("dependenciesDistributor", dependencies_distributor::run),
     per_member("execution", execution::per_member),
     per_member("workStatus", work_status::per_member),
     once("bindingStatus", binding_status::run),

@@ -98,6 +98,8 @@ pub struct Options {
     pub cluster_status: ClusterStatusOptions,
     /// `--concurrent-resourcebinding-syncs`, of either kind of binding.
     pub binding_workers: usize,
+    /// `--concurrent-dependent-resource-syncs`.
+    pub dependency_workers: usize,
     /// `--concurrent-work-syncs`, per member and direction.
     pub work_workers: usize,
 }
@@ -111,6 +113,7 @@ impl Default for Options {
             cluster: ClusterOptions::default(),
             cluster_status: ClusterStatusOptions::default(),
             binding_workers: 16,
+            dependency_workers: 4,
             work_workers: 16,
         }
     }

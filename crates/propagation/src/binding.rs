@@ -1,6 +1,6 @@
 //! The binding that a policy and a template make together.
 
-use api::names::{finalizers, labels};
+use api::names::finalizers;
 use api::policy::{ActivationPreference, ConflictResolution, Policy};
 use api::work::{
     Binding, BindingSuspension, Component, ObjectReference, ReplicaRequirements, ResourceBindingSpec,
@@ -109,11 +109,6 @@ pub fn finalizer(scope: Scope) -> &'static str {
 /// Whether changes of a policy wait for the next change of a template.
 pub fn is_lazy(policy: &Policy) -> bool {
     policy.spec.activation_preference == Some(ActivationPreference::Lazy)
-}
-
-/// Whether a template has been claimed by something that is not a policy, which then must not touch it.
-pub fn is_claimed_by_other(template: &Object) -> bool {
-    template.label(labels::CLAIMED_BY).is_some_and(|owner| !owner.is_empty())
 }
 
 /// A template as bindings refer to it.

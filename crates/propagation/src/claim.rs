@@ -3,37 +3,11 @@
 use api::Scope;
 use api::names::{annotations, labels};
 use api::policy::Policy;
-use machinery::{Object, ObjectKey};
-use matching::Claimant;
+use machinery::Object;
+
+pub use matching::{Claim, claim_of};
 
 use crate::key::policy_id_label;
-
-/// A claim as it stands on an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// The policy it names.
-    pub policy: Claimant,
-    /// Permanent id of the policy.
-    pub id: String,
-}
-
-/// The claim on an object; a PropagationPolicy's comes first. Half a claim is none.
-pub fn claim_of(object: &Object) -> Option<Claim> {
-    let label = |key| object.label(key).filter(|id| !id.is_empty()).map(ToOwned::to_owned);
-    let namespaced = || {
-        let namespace = object.annotation(annotations::PROPAGATION_POLICY_NAMESPACE)?;
-        let name = object.annotation(annotations::PROPAGATION_POLICY_NAME)?;
-        let id = label(labels::PROPAGATION_POLICY_ID)?;
-        let policy = Claimant { scope: Scope::Namespaced, key: ObjectKey::new(namespace, name) };
-        Some(Claim { policy, id })
-    };
-    let cluster = || {
-        let name = object.annotation(annotations::CLUSTER_PROPAGATION_POLICY_NAME)?;
-        let id = label(labels::CLUSTER_PROPAGATION_POLICY_ID)?;
-        Some(Claim { policy: Claimant { scope: Scope::Cluster, key: ObjectKey::new("", name) }, id })
-    };
-    namespaced().or_else(cluster)
-}
 
 /// Labels and annotations, by key.
 pub type Marks = (Vec<(&'static str, String)>, Vec<(&'static str, String)>);

@@ -34,7 +34,7 @@ fn same_body(old: &Object, new: &Object) -> bool {
 }
 
 /// Whether anything but the status changed.
-pub(super) fn specification_changed(old: &Object, new: &Object) -> bool {
+pub(crate) fn specification_changed(old: &Object, new: &Object) -> bool {
     // Most changes are of the status alone, or show in the generation; both are found out quickly.
     old.generation() != new.generation() || !same_metadata(old, new, &VOLATILE) || !same_body(old, new)
 }

@@ -14,7 +14,7 @@
 //! ClusterPropagationPolicy. The rules live in crates `matching` and `propagation`, in [`change`] and in
 //! [`skip`].
 
-mod change;
+pub(crate) mod change;
 mod discovery;
 mod policies;
 pub(crate) mod skip;
@@ -218,7 +218,7 @@ impl Detector {
             lock(&self.claimed).remove(&item.template);
             return Ok(Outcome::Done);
         };
-        if binding::is_claimed_by_other(&template) {
+        if matching::claimed_by_other(&template).is_some() {
             lock(&self.waiting).remove(&item.template);
             return Ok(Outcome::Done);
         }

@@ -22,18 +22,6 @@ fn preempts(policy: &Policy) -> bool {
     policy.spec.preemption == Some(Preemption::Always)
 }
 
-/// Whether a policy may take a template over from the policy that has claimed it. A PropagationPolicy
-/// always comes before a ClusterPropagationPolicy; among their own kind the higher priority does.
-fn outranks(policy: &Policy, owner: &Policy) -> bool {
-    match (policy.scope, owner.scope) {
-        (Scope::Namespaced, Scope::Cluster) => true,
-        (Scope::Cluster, Scope::Namespaced) => false,
-        (Scope::Namespaced, Scope::Namespaced) | (Scope::Cluster, Scope::Cluster) => {
-            priority(policy) > priority(owner)
-        }
-    }
-}
-
 /// Whether a policy may select a template, as far as its kind and name tell.
 fn may_select(policy: &Policy, template: &TemplateKey) -> bool {
     let api_version = template.kind.api_version();
@@ -262,7 +250,7 @@ impl Detector {
                 continue;
             }
             let Some(owner) = self.index().get(&owner.policy).cloned() else { continue };
-            if outranks(policy, &owner) {
+            if matching::outranks(policy, &owner).is_ok() {
                 self.take_over(policy, &owner, &template).await?;
             }
         }
@@ -295,11 +283,6 @@ impl Detector {
 mod tests {
     use super::*;
 
-    fn policy(scope: Scope, priority: Option<i32>) -> Policy {
-        let spec = api::policy::PropagationSpec { priority, ..Default::default() };
-        Policy { scope, metadata: api::ObjectMeta::named("", "p"), spec }
-    }
-
     #[test]
     fn a_policy_without_an_id_gets_one_and_one_with_an_id_keeps_it() {
         let policy = Object::new("policy.karmada.io/v1alpha1", "PropagationPolicy", "ns", "p");
@@ -310,21 +293,5 @@ mod tests {
         let cluster = adopted(Scope::Cluster, &policy, "c".into());
         assert_eq!(cluster.label("clusterpropagationpolicy.karmada.io/permanent-id"), Some("c"));
         assert!(cluster.has_finalizer("karmada.io/cluster-propagation-policy-controller"));
-    }
-
-    #[test]
-    fn a_namespaced_policy_outranks_any_cluster_policy_and_otherwise_priority_decides() {
-        use Scope::{Cluster, Namespaced};
-        for (policy_scope, mine, owner_scope, theirs, expected) in [
-            (Namespaced, None, Cluster, Some(9), true),
-            (Cluster, Some(9), Namespaced, None, false),
-            (Namespaced, Some(1), Namespaced, None, true),
-            (Namespaced, None, Namespaced, Some(0), false),
-            (Cluster, Some(2), Cluster, Some(1), true),
-            (Cluster, Some(1), Cluster, Some(1), false),
-        ] {
-            let outcome = outranks(&policy(policy_scope, mine), &policy(owner_scope, theirs));
-            assert_eq!(outcome, expected, "{policy_scope:?} {mine:?} against {owner_scope:?} {theirs:?}");
-        }
     }
 }

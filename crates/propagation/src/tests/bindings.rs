@@ -239,13 +239,3 @@ fn a_propagation_policy_takes_the_cluster_policys_claim_off_the_binding() {
     assert_eq!(after.label("propagationpolicy.karmada.io/permanent-id"), Some("pid"));
     assert_eq!(after.label("resourcebinding.karmada.io/permanent-id"), Some("b"), "the id stays");
 }
-
-#[test]
-fn a_template_claimed_by_something_else_is_told_apart() {
-    let mut template = template();
-    assert!(!binding::is_claimed_by_other(&template));
-    template.set_label("resourcetemplate.karmada.io/claimed-by", "");
-    assert!(!binding::is_claimed_by_other(&template));
-    template.set_label("resourcetemplate.karmada.io/claimed-by", "MultiClusterService");
-    assert!(binding::is_claimed_by_other(&template));
-}
