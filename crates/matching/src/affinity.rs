@@ -8,6 +8,7 @@ use api::cluster::Cluster;
 use api::policy::{
     ClusterAffinity, ClusterAffinityTerm, FieldSelector, FieldSelectorRequirement, OverflowAffinityTerm,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::selector::labels_match;
 
@@ -41,7 +42,8 @@ macro_rules! affinity_of {
 affinity_of!(ClusterAffinity, ClusterAffinityTerm, OverflowAffinityTerm);
 
 /// Why a cluster is not meant by an affinity.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "part", content = "field")]
 pub enum ClusterMismatch {
     /// It is on the exclude list.
     Excluded,

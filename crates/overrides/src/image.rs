@@ -3,13 +3,12 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use api::policy::{ImageComponent, ImageOverrider, OverriderOperator};
+use api::policy::{ImageComponent, ImageOverrider, ImagePredicate, OverriderOperator};
 use machinery::Object;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::Problem;
-use crate::containers::{containers_mut, containers_path};
+use crate::{Problem, containers, patch};
 
 const TAG: &str = r"[\w][\w.-]{0,127}";
 const DIGEST: &str = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,}";
@@ -136,20 +135,28 @@ impl fmt::Display for Image {
 
 /// Changes the image at the predicate's path, or without a predicate those of all containers.
 pub(crate) fn apply(object: &mut Object, overrider: &ImageOverrider) -> Result<(), Problem> {
-    if let Some(predicate) = &overrider.predicate {
-        let image = object.value_mut().pointer_mut(&predicate.path);
-        return edit(image, &predicate.path, overrider);
+    if let Some(ImagePredicate { path }) = &overrider.predicate {
+        let missing = |reason| Problem::Missing { wanted: "image", path: path.clone(), reason };
+        let image = patch::find(object.value_mut(), path).map_err(missing)?;
+        return edit(Some(image), || path.clone(), overrider);
     }
-    let path = containers_path(object.kind()).unwrap_or_default();
-    for (index, container) in containers_mut(object) {
-        edit(container.get_mut("image"), &format!("{path}/{index}/image"), overrider)?;
+    let Some((path, containers)) = containers::of(object)? else { return Ok(()) };
+    for (index, container) in containers.iter_mut().enumerate() {
+        edit(container.get_mut("image"), || format!("{path}/{index}/image"), overrider)?;
     }
     Ok(())
 }
 
-fn edit(image: Option<&mut Value>, path: &str, overrider: &ImageOverrider) -> Result<(), Problem> {
-    let Some(Value::String(text)) = image else {
-        return Err(Problem::Missing { wanted: "image", path: path.into() });
+fn edit(
+    image: Option<&mut Value>,
+    path: impl FnOnce() -> String,
+    overrider: &ImageOverrider,
+) -> Result<(), Problem> {
+    let missing = |reason: &str| Problem::Missing { wanted: "image", path: path(), reason: reason.into() };
+    let text = match image {
+        None => return Err(missing("the container has none")),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(missing("what is there is no text")),
     };
     let mut image = Image::parse(text)?;
     image.edit(overrider.component, overrider.operator, &overrider.value);

@@ -10,14 +10,17 @@
 mod containers;
 mod image;
 mod patch;
+mod tree;
+mod why;
 
 use api::cluster::Cluster;
-use api::policy::{LabelAnnotationOverrider, Override, OverriderOperator, Overriders, RuleWithCluster};
-use api::{Scope, names};
-use machinery::Object;
+use api::names;
+use api::policy::{ClusterAffinity, LabelAnnotationOverrider, Override, OverriderOperator, Overriders};
+use machinery::{Object, ObjectKey};
 use serde::{Deserialize, Serialize};
 
 pub use image::Image;
+pub use why::{Judgement, RuleJudgement, explain};
 
 /// One rule that was applied, as the annotations on a Work record it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,28 +62,48 @@ impl Applied {
 
 /// Why a manifest could not be changed as a policy asks.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot apply {what} of {kind} {policy}")]
+#[error("cannot apply {} of {kind} {policy}", field_of(*.rule, .list, *.item))]
 pub struct Error {
     /// Kind of the policy.
     pub kind: &'static str,
-    /// Name of the policy.
-    pub policy: String,
-    /// Which list of the rule.
-    pub what: &'static str,
+    /// Namespace and name of the policy.
+    pub policy: ObjectKey,
+    /// Place of the rule in `spec.overrideRules`; absent for the older pair of fields.
+    pub rule: Option<usize>,
+    /// Which list of the rule, such as `imageOverrider`.
+    pub list: &'static str,
+    /// Place in that list.
+    pub item: usize,
     /// What went wrong.
-    pub source: Problem,
+    pub source: Box<Problem>,
+}
+
+impl Error {
+    /// The field of the policy that could not be applied.
+    pub fn field(&self) -> String {
+        field_of(self.rule, self.list, self.item)
+    }
+}
+
+fn field_of(rule: Option<usize>, list: &str, item: usize) -> String {
+    match rule {
+        Some(rule) => format!("spec.overrideRules[{rule}].overriders.{list}[{item}]"),
+        None => format!("spec.overriders.{list}[{item}]"),
+    }
 }
 
 /// What goes wrong with one change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// There is nothing at the path, or the way there is blocked.
-    #[error("there is no {wanted} at {path:?}")]
+    #[error("there is no {wanted} at {path:?}: {reason}")]
     Missing {
         /// What should be there.
         wanted: &'static str,
         /// JSON pointer.
         path: String,
+        /// Where the way ends.
+        reason: String,
     },
     /// The image reference does not follow the grammar.
     #[error("{image:?} is not an image reference")]
@@ -89,10 +112,8 @@ pub enum Problem {
         image: String,
     },
     /// A patch operation failed.
-    #[error("operation {index} at {path:?} failed: {reason}")]
+    #[error("the operation at {path:?} failed: {reason}")]
     Patch {
-        /// Which operation of the list, from 0.
-        index: usize,
         /// JSON pointer.
         path: String,
         /// Why.
@@ -113,7 +134,8 @@ pub enum Problem {
 /// Changes a manifest for a cluster by every policy that selects it, and says what was applied.
 ///
 /// The policies may be all there are; selecting and ordering them happens here. Objects without a namespace
-/// are changed by cluster policies only.
+/// are changed by cluster policies only. Policies of the namespace see, and are selected by, the manifest as
+/// the cluster policies leave it.
 ///
 /// # Errors
 /// The first change that cannot be made; the manifest is then unchanged.
@@ -123,70 +145,98 @@ pub fn apply<'a>(
     cluster_policies: impl IntoIterator<Item = &'a Override>,
     policies: impl IntoIterator<Item = &'a Override>,
 ) -> Result<Applied, Error> {
-    let mut selected = matching::selected_overrides(cluster_policies, manifest);
-    if !manifest.namespace().is_empty() {
-        selected.extend(matching::selected_overrides(policies, manifest));
+    let mut copy = Copy { original: manifest, changed: None };
+    let mut applied = Applied { cluster: copy.apply(cluster, cluster_policies)?, namespaced: Vec::new() };
+    if !copy.current().namespace().is_empty() {
+        applied.namespaced = copy.apply(cluster, policies)?;
     }
-    let rules: Vec<(&Override, &Overriders)> = selected
-        .into_iter()
-        .flat_map(|policy| rules_for(policy, cluster).map(move |overriders| (policy, overriders)))
-        .collect();
-    if rules.is_empty() {
-        return Ok(Applied::default());
+    if let Some(changed) = copy.changed {
+        *manifest = changed;
     }
-    let mut changed = manifest.clone();
-    let mut applied = Applied::default();
-    for (policy, overriders) in rules {
-        apply_overriders(&mut changed, overriders).map_err(|(what, source)| Error {
-            kind: policy.kind().kind,
-            policy: policy.metadata.name.clone(),
-            what,
-            source,
-        })?;
-        let list = match policy.scope {
-            Scope::Cluster => &mut applied.cluster,
-            Scope::Namespaced => &mut applied.namespaced,
-        };
-        list.push(AppliedOverride {
-            policy_name: policy.metadata.name.clone(),
-            overriders: overriders.clone(),
-        });
-    }
-    applied.cluster.sort_by(|a, b| a.policy_name.cmp(&b.policy_name));
-    applied.namespaced.sort_by(|a, b| a.policy_name.cmp(&b.policy_name));
-    *manifest = changed;
     Ok(applied)
 }
 
-/// The changes a policy makes for a cluster. A policy with rules has no use for the older pair of fields.
-pub fn rules_for<'a>(policy: &'a Override, cluster: &Cluster) -> impl Iterator<Item = &'a Overriders> {
-    let spec = &policy.spec;
-    let rules = spec
-        .override_rules
-        .iter()
-        .filter(|RuleWithCluster { target_cluster, .. }| {
-            matching::targets_cluster(target_cluster.as_ref(), cluster)
-        })
-        .map(|rule| &rule.overriders);
-    let older = (spec.override_rules.is_empty()
-        && spec.overriders != Overriders::default()
-        && matching::targets_cluster(spec.target_cluster.as_ref(), cluster))
-    .then_some(&spec.overriders);
-    rules.collect::<Vec<_>>().into_iter().chain(older)
+/// A manifest that is copied when the first change is made.
+struct Copy<'a> {
+    original: &'a Object,
+    changed: Option<Object>,
 }
 
-type Failed = (&'static str, Problem);
+impl Copy<'_> {
+    fn current(&self) -> &Object {
+        self.changed.as_ref().unwrap_or(self.original)
+    }
+
+    /// Makes the changes of all policies of one kind, and records them by the names of the policies.
+    fn apply<'p>(
+        &mut self,
+        cluster: &Cluster,
+        policies: impl IntoIterator<Item = &'p Override>,
+    ) -> Result<Vec<AppliedOverride>, Error> {
+        let mut applied = Vec::new();
+        for policy in matching::selected_overrides(policies, self.current()) {
+            for Rule { index, overriders, .. } in rules(policy).filter(|rule| rule.is_for(cluster)) {
+                if *overriders != Overriders::default() {
+                    let object = self.changed.get_or_insert_with(|| self.original.clone());
+                    apply_overriders(object, overriders).map_err(|(list, item, source)| Error {
+                        kind: policy.kind().kind,
+                        policy: policy.metadata.key(),
+                        rule: index,
+                        list,
+                        item,
+                        source: Box::new(source),
+                    })?;
+                }
+                applied.push(AppliedOverride {
+                    policy_name: policy.metadata.name.clone(),
+                    overriders: overriders.clone(),
+                });
+            }
+        }
+        applied.sort_by(|a, b| a.policy_name.cmp(&b.policy_name));
+        Ok(applied)
+    }
+}
+
+/// One rule of a policy.
+struct Rule<'a> {
+    /// Place in `spec.overrideRules`; absent for the older pair of fields.
+    index: Option<usize>,
+    target: Option<&'a ClusterAffinity>,
+    overriders: &'a Overriders,
+}
+
+impl Rule<'_> {
+    fn is_for(&self, cluster: &Cluster) -> bool {
+        matching::targets_cluster(self.target, cluster)
+    }
+}
+
+/// The rules of a policy in their order. A policy with rules has no use for the older pair of fields, which
+/// without them is its one rule.
+fn rules(policy: &Override) -> impl Iterator<Item = Rule<'_>> {
+    let spec = &policy.spec;
+    let rules = spec.override_rules.iter().enumerate().map(|(index, rule)| Rule {
+        index: Some(index),
+        target: rule.target_cluster.as_ref(),
+        overriders: &rule.overriders,
+    });
+    let older = Rule { index: None, target: spec.target_cluster.as_ref(), overriders: &spec.overriders };
+    rules.chain(spec.override_rules.is_empty().then_some(older))
+}
+
+type Failed = (&'static str, usize, Problem);
 
 /// Makes all changes of one rule, in their fixed order.
 fn apply_overriders(object: &mut Object, overriders: &Overriders) -> Result<(), Failed> {
-    for overrider in &overriders.image_overrider {
-        image::apply(object, overrider).map_err(|p| ("imageOverrider", p))?;
+    for (i, overrider) in overriders.image_overrider.iter().enumerate() {
+        image::apply(object, overrider).map_err(|p| ("imageOverrider", i, p))?;
     }
-    for overrider in &overriders.command_overrider {
-        containers::edit_list(object, "command", overrider).map_err(|p| ("commandOverrider", p))?;
+    for (i, overrider) in overriders.command_overrider.iter().enumerate() {
+        containers::edit_list(object, "command", overrider).map_err(|p| ("commandOverrider", i, p))?;
     }
-    for overrider in &overriders.args_overrider {
-        containers::edit_list(object, "args", overrider).map_err(|p| ("argsOverrider", p))?;
+    for (i, overrider) in overriders.args_overrider.iter().enumerate() {
+        containers::edit_list(object, "args", overrider).map_err(|p| ("argsOverrider", i, p))?;
     }
     for overrider in &overriders.labels_overrider {
         edit_labels(object, overrider);
@@ -194,10 +244,13 @@ fn apply_overriders(object: &mut Object, overriders: &Overriders) -> Result<(), 
     for overrider in &overriders.annotations_overrider {
         edit_annotations(object, overrider);
     }
-    for overrider in &overriders.field_overrider {
-        patch::edit_field(object, overrider).map_err(|p| ("fieldOverrider", p))?;
+    for (i, overrider) in overriders.field_overrider.iter().enumerate() {
+        patch::edit_field(object, overrider).map_err(|p| ("fieldOverrider", i, p))?;
     }
-    patch::plaintext(object, &overriders.plaintext).map_err(|p| ("plaintext", p))
+    for (i, overrider) in overriders.plaintext.iter().enumerate() {
+        patch::plaintext(object, overrider).map_err(|p| ("plaintext", i, p))?;
+    }
+    Ok(())
 }
 
 /// Adds, replaces or removes labels. Adding overwrites; the other two act on labels that are there.

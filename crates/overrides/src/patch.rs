@@ -1,31 +1,28 @@
 //! Patches: of the object itself, and of documents inside its text fields.
 
 use api::policy::{FieldOverrider, OverriderOperator, PatchOperation, PlaintextOverrider};
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, RemoveOperation, ReplaceOperation};
 use machinery::Object;
 use serde_json::Value;
 
 use crate::Problem;
+use crate::tree::{Shape, Text, Tree};
 
-/// Applies all operations of a rule to the object.
-pub(crate) fn plaintext(object: &mut Object, operations: &[PlaintextOverrider]) -> Result<(), Problem> {
-    for (index, operation) in operations.iter().enumerate() {
-        let PlaintextOverrider { path, operator, value } = operation;
-        apply(object.value_mut(), index, path, *operator, value.as_ref())?;
-        if !object.value().is_object() {
-            return Err(failed(index, path, "it would leave no object"));
-        }
+/// Applies one operation of a rule to the object.
+pub(crate) fn plaintext(object: &mut Object, overrider: &PlaintextOverrider) -> Result<(), Problem> {
+    let PlaintextOverrider { path, operator, value } = overrider;
+    if path.is_empty() && !value.as_ref().is_some_and(Value::is_object) {
+        return Err(failed(path, "it would leave no object"));
     }
-    Ok(())
+    apply(object.value_mut(), path, *operator, value.as_ref()).map_err(|reason| failed(path, &reason))
 }
 
-/// Patches the document inside a text field. YAML comes back as YAML with sorted keys, JSON in one line.
+/// Patches the document inside a text field. YAML comes back as YAML with sorted keys; JSON comes back in one
+/// line, with its keys in their order and everything that was not changed as it was.
 pub(crate) fn edit_field(object: &mut Object, overrider: &FieldOverrider) -> Result<(), Problem> {
     let path = &overrider.field_path;
-    let Some(Value::String(text)) = object.value_mut().pointer_mut(path) else {
-        return Err(Problem::Missing { wanted: "text", path: path.clone() });
-    };
+    let missing = |reason| Problem::Missing { wanted: "text", path: path.clone(), reason };
+    let field = find(object.value_mut(), path).map_err(missing)?;
+    let Value::String(text) = field else { return Err(missing("what is there is no text".into())) };
     *text = if !overrider.yaml.is_empty() {
         edit_yaml(text, path, &overrider.yaml)?
     } else if !overrider.json.is_empty() {
@@ -38,23 +35,20 @@ pub(crate) fn edit_field(object: &mut Object, overrider: &FieldOverrider) -> Res
 }
 
 fn edit_json(text: &str, path: &str, operations: &[PatchOperation]) -> Result<String, Problem> {
-    let problem = |e: serde_json::Error| document(path, "JSON", e.to_string());
-    let mut value: Value = serde_json::from_str(text).map_err(problem)?;
-    apply_all(&mut value, operations)?;
-    serde_json::to_string(&value).map_err(problem)
+    let mut document = Text::parse(text).map_err(|e| unreadable(path, "JSON", e.to_string()))?;
+    apply_all(&mut document, operations)?;
+    Ok(document.to_string())
 }
 
 fn edit_yaml(text: &str, path: &str, operations: &[PatchOperation]) -> Result<String, Problem> {
     // Go's YAML reads 0644 as an octal number, and file modes are written like that.
     let options = serde_saphyr::options! { legacy_octal_numbers: true };
-    let mut value: Value = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|e| document(path, "YAML", e.to_string()))?;
-    apply_all(&mut value, operations)?;
-    serde_saphyr::to_string_with_options(
-        &sorted(value),
-        serde_saphyr::ser_options! { compact_list_indent: true },
-    )
-    .map_err(|e| document(path, "YAML", e.to_string()))
+    let mut document: Value = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|e| unreadable(path, "YAML", e.to_string()))?;
+    apply_all(&mut document, operations)?;
+    let options = serde_saphyr::ser_options! { compact_list_indent: true };
+    serde_saphyr::to_string_with_options(&sorted(document), options)
+        .map_err(|e| unreadable(path, "YAML", e.to_string()))
 }
 
 /// The keys of every map in order, as Go writes them.
@@ -70,40 +64,101 @@ fn sorted(value: Value) -> Value {
     }
 }
 
-fn apply_all(value: &mut Value, operations: &[PatchOperation]) -> Result<(), Problem> {
-    for (index, PatchOperation { sub_path, operator, value: new }) in operations.iter().enumerate() {
-        apply(value, index, sub_path, *operator, new.as_ref())?;
+fn apply_all<T: Tree>(document: &mut T, operations: &[PatchOperation]) -> Result<(), Problem> {
+    for PatchOperation { sub_path, operator, value } in operations {
+        apply(document, sub_path, *operator, value.as_ref()).map_err(|reason| failed(sub_path, &reason))?;
     }
     Ok(())
 }
 
-fn apply(
-    document: &mut Value,
-    index: usize,
+fn failed(path: &str, reason: &str) -> Problem {
+    Problem::Patch { path: path.into(), reason: reason.into() }
+}
+
+fn unreadable(path: &str, format: &'static str, reason: String) -> Problem {
+    Problem::Document { path: path.into(), format, reason }
+}
+
+/// What stands at a JSON pointer.
+///
+/// # Errors
+/// Where the way ends.
+pub(crate) fn find<'a, T: Tree>(document: &'a mut T, path: &str) -> Result<&'a mut T, String> {
+    walk(document, &segments(path)?)
+}
+
+/// Makes one change, as RFC 6902 says. As in Go's implementation, which Karmada uses, a negative index counts
+/// from the end of a list: <https://pkg.go.dev/github.com/evanphx/json-patch/v5>.
+fn apply<T: Tree>(
+    document: &mut T,
     path: &str,
     operator: OverriderOperator,
     value: Option<&Value>,
-) -> Result<(), Problem> {
-    let pointer = PointerBuf::parse(path).map_err(|_| failed(index, path, "it is not a JSON pointer"))?;
-    if pointer.is_root() && operator == OverriderOperator::Remove {
-        return Err(failed(index, path, "the whole document cannot be removed"));
-    }
-    let value = value.cloned().unwrap_or_default();
-    let operation = match operator {
-        OverriderOperator::Add => json_patch::PatchOperation::Add(AddOperation { path: pointer, value }),
-        OverriderOperator::Replace => {
-            json_patch::PatchOperation::Replace(ReplaceOperation { path: pointer, value })
+) -> Result<(), String> {
+    let segments = segments(path)?;
+    let value = || T::of(value.cloned().unwrap_or_default());
+    let Some((last, parents)) = segments.split_last() else {
+        if operator == OverriderOperator::Remove {
+            return Err("the whole document cannot be removed".into());
         }
-        OverriderOperator::Remove => json_patch::PatchOperation::Remove(RemoveOperation { path: pointer }),
+        *document = value();
+        return Ok(());
     };
-    // The caller works on a copy, so nothing need be undone after a failure.
-    json_patch::patch_unsafe(document, &[operation]).map_err(|e| failed(index, path, &e.kind.to_string()))
+    let parent = walk(document, parents)?;
+    let missing = || format!("there is no {last:?}");
+    match parent.shape() {
+        Shape::Map => match operator {
+            OverriderOperator::Add => parent.set_member(last, value()),
+            OverriderOperator::Replace => *parent.member(last).ok_or_else(missing)? = value(),
+            OverriderOperator::Remove if parent.remove_member(last) => {}
+            OverriderOperator::Remove => return Err(missing()),
+        },
+        Shape::List => {
+            let items = parent.items().expect("the shape was looked at just above");
+            match operator {
+                OverriderOperator::Add if last == "-" => items.push(value()),
+                OverriderOperator::Add => items.insert(index(last, items.len() + 1)?, value()),
+                OverriderOperator::Replace => {
+                    let index = index(last, items.len())?;
+                    items[index] = value();
+                }
+                OverriderOperator::Remove => drop(items.remove(index(last, items.len())?)),
+            }
+        }
+        Shape::Leaf => return Err(format!("what should hold {last:?} is neither a map nor a list")),
+    }
+    Ok(())
 }
 
-fn failed(index: usize, path: &str, reason: &str) -> Problem {
-    Problem::Patch { index, path: path.into(), reason: reason.into() }
+fn segments(path: &str) -> Result<Vec<String>, String> {
+    if path.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = path.strip_prefix('/').ok_or("it is not a JSON pointer, which starts with a slash")?;
+    Ok(path.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect())
 }
 
-fn document(path: &str, format: &'static str, reason: String) -> Problem {
-    Problem::Document { path: path.into(), format, reason }
+fn walk<'a, T: Tree>(mut node: &'a mut T, segments: &[String]) -> Result<&'a mut T, String> {
+    for segment in segments {
+        node = match node.shape() {
+            Shape::Map => node.member(segment).ok_or_else(|| format!("there is no {segment:?}"))?,
+            Shape::List => {
+                let items = node.items().expect("the shape was looked at just above");
+                let index = index(segment, items.len())?;
+                &mut items[index]
+            }
+            Shape::Leaf => return Err(format!("what should hold {segment:?} is neither a map nor a list")),
+        };
+    }
+    Ok(node)
+}
+
+/// A place in a list of `len` places.
+fn index(text: &str, len: usize) -> Result<usize, String> {
+    let number: i64 = text.parse().map_err(|_| format!("{text:?} is not a place in a list"))?;
+    let from_start = if number < 0 { number + i64::try_from(len).unwrap_or(i64::MAX) } else { number };
+    usize::try_from(from_start)
+        .ok()
+        .filter(|index| *index < len)
+        .ok_or_else(|| format!("place {text} is not in the list"))
 }

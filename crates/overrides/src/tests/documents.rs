@@ -1,0 +1,220 @@
+//! §5.4 fieldOverrider and §5.5 plaintext.
+
+use machinery::Object;
+use serde_json::{Value, json};
+
+use super::{deployment, gives, run};
+
+fn config(text: &str) -> Object {
+    let mut object = Object::new("v1", "ConfigMap", "default", "c");
+    object.set("/data", json!({ "doc": text }));
+    object
+}
+
+/// The text after operations on the document in it.
+fn edited(format: &str, text: &str, operations: Value) -> Result<String, String> {
+    let overriders = json!({ "fieldOverrider": [{ "fieldPath": "/data/doc", format: operations }] });
+    run(&config(text), overriders).map(|changed| changed.str_at("/data/doc").unwrap().to_owned())
+}
+
+#[test]
+fn json_in_a_field_is_patched_by_each_operator() {
+    let text = r#"{"a":0,"list":[1,2],"gone":null}"#;
+    let one = |operation: Value| edited("json", text, json!([operation])).unwrap();
+    assert_eq!(
+        one(json!({ "subPath": "/b", "operator": "add", "value": { "c": 1 } })),
+        r#"{"a":0,"list":[1,2],"gone":null,"b":{"c":1}}"#
+    );
+    assert_eq!(
+        one(json!({ "subPath": "/a", "operator": "add", "value": 7 })),
+        r#"{"a":7,"list":[1,2],"gone":null}"#,
+        "adding what is there replaces it"
+    );
+    assert_eq!(
+        one(json!({ "subPath": "/list/-", "operator": "add", "value": 3 })),
+        r#"{"a":0,"list":[1,2,3],"gone":null}"#
+    );
+    assert_eq!(
+        one(json!({ "subPath": "/list/0", "operator": "replace", "value": "x" })),
+        r#"{"a":0,"list":["x",2],"gone":null}"#
+    );
+    assert_eq!(one(json!({ "subPath": "/gone", "operator": "remove" })), r#"{"a":0,"list":[1,2]}"#);
+}
+
+#[test]
+fn json_in_a_field_keeps_its_order_and_the_spelling_of_what_is_not_changed() {
+    let text = r#"{ "z": 1.50, "a": { "y": 1e3, "b": [ 12345678901234567890123, "a b\" : {" ] }, "x": 0 }"#;
+    let changed = edited("json", text, json!([{ "subPath": "/a/new", "operator": "add", "value": [true] }]));
+    assert_eq!(
+        changed.unwrap(),
+        r#"{"z":1.50,"a":{"y":1e3,"b":[12345678901234567890123,"a b\" : {"],"new":[true]},"x":0}"#
+    );
+}
+
+#[test]
+fn of_a_key_that_stands_in_a_field_twice_the_last_counts() {
+    let changed =
+        edited("json", r#"{"a":1,"b":2,"a":3}"#, json!([{ "subPath": "/b", "operator": "remove" }]));
+    assert_eq!(changed.unwrap(), r#"{"a":3}"#);
+}
+
+#[test]
+fn the_whole_document_in_a_field_can_be_set_and_not_removed() {
+    let set = json!([{ "subPath": "", "operator": "replace", "value": { "a": [] } }]);
+    assert_eq!(edited("json", "[]", set.clone()).unwrap(), r#"{"a":[]}"#);
+    assert_eq!(edited("yaml", "[]", set).unwrap(), "a: []\n");
+    let remove = edited("json", "{}", json!([{ "subPath": "", "operator": "remove" }])).unwrap_err();
+    assert!(remove.ends_with("the whole document cannot be removed"), "{remove}");
+}
+
+#[test]
+fn yaml_in_a_field_is_patched_and_written_with_sorted_keys() {
+    let text = "mode: 0644\nlist:\n  - a\n  - b: c\ndb:\n  port: 5432\n  host: a\nflag: \"yes\"\n";
+    let changed =
+        edited("yaml", text, json!([{ "subPath": "/db/host", "operator": "replace", "value": "m1.local" }]));
+    assert_eq!(
+        changed.unwrap(),
+        "db:\n  host: m1.local\n  port: 5432\nflag: \"yes\"\nlist:\n- a\n- b: c\nmode: 420\n"
+    );
+}
+
+#[test]
+fn yaml_in_a_field_is_patched_by_each_operator() {
+    let one = |operation: Value| edited("yaml", "a: 1\nlist: [x, z]\n", json!([operation])).unwrap();
+    assert_eq!(
+        one(json!({ "subPath": "/b", "operator": "add", "value": 2 })),
+        "a: 1\nb: 2\nlist:\n- x\n- z\n"
+    );
+    assert_eq!(one(json!({ "subPath": "/a", "operator": "replace", "value": 2 })), "a: 2\nlist:\n- x\n- z\n");
+    assert_eq!(one(json!({ "subPath": "/list/0", "operator": "remove" })), "a: 1\nlist:\n- z\n");
+}
+
+#[test]
+fn yaml_comes_before_json_and_neither_empties_the_field() {
+    let operation = |value: i64| json!([{ "subPath": "/a", "operator": "replace", "value": value }]);
+    let both = json!({ "fieldOverrider": [{ "fieldPath": "/data/doc", "yaml": operation(1), "json": operation(2) }] });
+    assert_eq!(run(&config("{a: 0}"), both).unwrap().str_at("/data/doc"), Some("a: 1\n"));
+    let neither = json!({ "fieldOverrider": [{ "fieldPath": "/data/doc" }] });
+    assert_eq!(run(&config("{a: 0}"), neither).unwrap().str_at("/data/doc"), Some(""));
+}
+
+#[test]
+fn a_field_that_is_no_text_or_no_document_is_an_error() {
+    let edit = |path: &str, format: &str| {
+        let overriders = json!({ "fieldOverrider": [{ "fieldPath": path, format: [
+            { "subPath": "/a", "operator": "add", "value": 1 },
+        ]}]});
+        run(&config("{ a: [ "), overriders).unwrap_err()
+    };
+    assert!(edit("/data/doc", "json").contains("the text at \"/data/doc\" is not JSON"));
+    assert!(edit("/data/doc", "yaml").contains("the text at \"/data/doc\" is not YAML"));
+    assert!(edit("/data/other", "json").ends_with(r#"no text at "/data/other": there is no "other""#));
+    assert!(edit("/data", "json").ends_with("what is there is no text"));
+    assert!(edit("", "json").ends_with("what is there is no text"));
+}
+
+#[test]
+fn a_failed_operation_in_a_field_names_its_place() {
+    let error = edited("json", "{}", json!([{ "subPath": "/a/b", "operator": "remove" }])).unwrap_err();
+    assert_eq!(
+        error,
+        r#"cannot apply spec.overrideRules[0].overriders.fieldOverrider[0] of OverridePolicy default/p: the operation at "/a/b" failed: there is no "a""#
+    );
+}
+
+fn plain(operations: Value) -> Value {
+    json!({ "plaintext": operations })
+}
+
+#[test]
+fn plaintext_adds_replaces_and_removes() {
+    gives(
+        plain(json!([{ "path": "/spec/paused", "operator": "add", "value": true }])),
+        "/spec/paused",
+        json!(true),
+    );
+    gives(
+        plain(json!([{ "path": "/spec/replicas", "operator": "add", "value": 2 }])),
+        "/spec/replicas",
+        json!(2),
+    );
+    gives(
+        plain(json!([{ "path": "/spec/replicas", "operator": "replace", "value": 5 }])),
+        "/spec/replicas",
+        json!(5),
+    );
+    let removed =
+        run(&deployment(), plain(json!([{ "path": "/metadata/labels/app", "operator": "remove" }])));
+    assert_eq!(removed.unwrap().label("app"), None);
+}
+
+#[test]
+fn plaintext_reaches_into_lists_from_both_ends() {
+    let containers = "/spec/template/spec/containers";
+    let name = |i: usize| format!("{containers}/{i}/name");
+    let add = |place: &str| {
+        plain(
+            json!([{ "path": format!("{containers}/{place}"), "operator": "add", "value": { "name": "new" } }]),
+        )
+    };
+    gives(add("0"), &name(0), json!("new"));
+    gives(add("2"), &name(2), json!("new"));
+    gives(add("-"), &name(2), json!("new"));
+    gives(add("-1"), &name(2), json!("new"));
+    let last =
+        plain(json!([{ "path": format!("{containers}/-1/name"), "operator": "replace", "value": "z" }]));
+    gives(last, &name(1), json!("z"));
+    let removed =
+        run(&deployment(), plain(json!([{ "path": format!("{containers}/-2"), "operator": "remove" }])));
+    assert_eq!(removed.unwrap().str_at(&name(0)), Some("side"));
+}
+
+#[test]
+fn plaintext_reads_escaped_keys() {
+    let add = plain(json!([
+        { "path": "/metadata/annotations", "operator": "add", "value": {} },
+        { "path": "/metadata/annotations/a.io~1b~0c", "operator": "add", "value": "1" },
+    ]));
+    assert_eq!(run(&deployment(), add).unwrap().annotation("a.io/b~c"), Some("1"));
+}
+
+#[test]
+fn plaintext_without_a_value_writes_null() {
+    gives(plain(json!([{ "path": "/spec/paused", "operator": "add" }])), "/spec/paused", Value::Null);
+}
+
+#[test]
+fn the_operations_of_a_rule_fail_together() {
+    for (bad, reason) in [
+        (json!([{ "path": "/spec/nothing", "operator": "remove" }]), r#"there is no "nothing""#),
+        (json!([{ "path": "/spec/nothing", "operator": "replace", "value": 1 }]), r#"there is no "nothing""#),
+        (json!([{ "path": "/a/b/c", "operator": "add", "value": 1 }]), r#"there is no "a""#),
+        (json!([{ "path": "/spec/replicas/c", "operator": "add", "value": 1 }]), "neither a map nor a list"),
+        (
+            json!([{ "path": "/spec/template/spec/containers/2", "operator": "remove" }]),
+            "place 2 is not in the list",
+        ),
+        (
+            json!([{ "path": "/spec/template/spec/containers/3", "operator": "add" }]),
+            "place 3 is not in the list",
+        ),
+        (
+            json!([{ "path": "/spec/template/spec/containers/-3", "operator": "remove" }]),
+            "place -3 is not in",
+        ),
+        (
+            json!([{ "path": "/spec/template/spec/containers/-", "operator": "remove" }]),
+            "is not a place in a list",
+        ),
+        (json!([{ "path": "spec", "operator": "add", "value": 1 }]), "not a JSON pointer"),
+        (
+            json!([{ "path": "/spec/replicas", "operator": "replace", "value": 9 }, { "path": "/x", "operator": "remove" }]),
+            r#"there is no "x""#,
+        ),
+        (json!([{ "path": "", "operator": "replace", "value": 1 }]), "it would leave no object"),
+        (json!([{ "path": "", "operator": "remove" }]), "it would leave no object"),
+    ] {
+        let error = run(&deployment(), plain(bad)).unwrap_err();
+        assert!(error.contains(reason), "{error:?} should say {reason:?}");
+    }
+}
