@@ -109,16 +109,16 @@ pub(crate) enum Expr {
     Call(Box<Call>),
     Method(Box<Method>),
     Function(Arc<Proto>),
-    And(Box<(Expr, Expr)>),
-    Or(Box<(Expr, Expr)>),
+    And(Box<(Self, Self)>),
+    Or(Box<(Self, Self)>),
     Binary(Box<Binary>),
     Concat(Box<Concat>),
-    Not(Box<Expr>),
-    Negate(Box<(Expr, u32)>),
-    Length(Box<(Expr, u32)>),
+    Not(Box<Self>),
+    Negate(Box<(Self, u32)>),
+    Length(Box<(Self, u32)>),
     Table(Box<TableItems>),
     /// An expression in parentheses that could have several values: one remains.
-    Single(Box<Expr>),
+    Single(Box<Self>),
 }
 
 #[derive(Debug)]

@@ -22,7 +22,7 @@ pub struct CompileError {
 
 impl CompileError {
     pub(crate) fn at(name: &str, line: u32, column: u32, near: Option<String>, message: &str) -> Self {
-        CompileError { name: name.to_owned(), line: Some(line), column, near, message: message.to_owned() }
+        Self { name: name.to_owned(), line: Some(line), column, near, message: message.to_owned() }
     }
 }
 

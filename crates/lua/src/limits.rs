@@ -80,7 +80,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(allowed: usize) -> Rc<Self> {
-        Rc::new(Budget { used: Cell::new(0), allowed })
+        Rc::new(Self { used: Cell::new(0), allowed })
     }
 
     /// Takes `bytes`, before they are allocated.

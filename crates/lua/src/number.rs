@@ -12,7 +12,7 @@ pub(crate) fn to_text(number: f64) -> String {
 /// The integer a number is exactly, within 64 bits.
 pub(crate) fn as_integer(number: f64) -> Option<i64> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if number >= -LIMIT && number < LIMIT && number.trunc() == number {
+    if (-LIMIT..LIMIT).contains(&number) && number.trunc() == number {
         #[expect(clippy::cast_possible_truncation, reason = "whole and inside the range of i64")]
         return Some(number as i64);
     }

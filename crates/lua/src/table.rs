@@ -62,10 +62,6 @@ fn place(key: &Value) -> Place<'_> {
 }
 
 impl Table {
-    pub(crate) fn new(budget: &Rc<Budget>) -> Result<Self, RuntimeError> {
-        Self::with_capacity(budget, 0, 0)
-    }
-
     pub(crate) fn with_capacity(
         budget: &Rc<Budget>,
         array: usize,
