@@ -136,7 +136,7 @@ function merge.compact(value, empty)
   end
 end
 
--- Copies the named fields that are present.
+-- Makes the named fields those of `from`; one that is absent there is removed.
 function merge.copy(into, from, names)
   for _, name in ipairs(names) do
     into[name] = from[name]
@@ -414,12 +414,14 @@ function merge.ray_templates(cluster)
   return templates
 end
 
--- What the pods of these templates refer to, in the namespace of `desired`.
+-- What the pods of these templates refer to, in the namespace of `desired` (none when it has none).
 function merge.template_dependencies(desired, templates)
   local references = {}
   for _, template in ipairs(templates) do
-    if template.spec ~= nil then
-      merge.append(references, kube.getPodDependencies(template, desired.metadata.namespace))
+    local found = template.spec ~= nil and kube.getPodDependencies(template, nil) or {}
+    for _, reference in ipairs(found) do
+      reference.namespace = desired.metadata.namespace
+      references[#references + 1] = reference
     end
   end
   return references
