@@ -18,7 +18,6 @@ use std::cmp::Reverse;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::trace::Mode;
 use crate::webster::{self, Party, Ties};
 
 /// A cluster that may receive replicas, by its rank: its place in the snapshot, which is sorted by name.
@@ -92,26 +91,49 @@ pub(crate) struct Job {
 }
 
 /// How one division went, by rank.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Told {
+    /// The tier of overflow affinities it was for.
+    pub(crate) tier: Option<u32>,
     pub(crate) mode: Mode,
-    /// How many replicas were handed out.
+    /// How many replicas were to be handed out.
     pub(crate) replicas: i64,
+    /// How many the clusters can take, when that mattered.
+    pub(crate) room: Option<i64>,
+    /// Who took part and what they got; empty when the room did not suffice.
     pub(crate) parties: Vec<Party>,
+    /// What was kept of the previous result.
+    pub(crate) kept: Vec<Share>,
 }
 
-/// Divides the job over the selected clusters. `weight` gives the static weight of a cluster, 0 when no
-/// rule of the policy speaks of it. `previous` holds the previous result in its own order.
+/// What a division started from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// Nothing: this strategy always divides everything.
+    Anew,
+    /// The previous result, to which replicas are added.
+    Up,
+    /// The previous result, which is shrunk in proportion.
+    Down,
+    /// The previous result, which is kept.
+    Unchanged,
+    /// Nothing, because a fresh start was asked for.
+    Fresh,
+}
+
+/// Divides the job over the selected clusters. `weights` holds the static weights by rank, 0 when no rule of
+/// the policy speaks of a cluster. `previous` holds the previous result in its own order.
 pub(crate) fn divide(
     job: Job,
     selected: &[Candidate],
     previous: &[u32],
-    weight: &dyn Fn(u32) -> i64,
+    weights: &[i64],
     told: &mut Vec<Told>,
 ) -> Result<Vec<Share>, Error> {
     match job.strategy {
         Strategy::Duplicated => Ok(selected.iter().map(|c| (c.rank, job.replicas)).collect()),
-        Strategy::StaticWeight => Ok(by_static_weight(job, selected, weight, told)),
+        Strategy::StaticWeight => Ok(by_static_weight(job, selected, weights, told)),
         Strategy::DynamicWeight | Strategy::Aggregated => by_room(job, selected, previous, told),
     }
 }
@@ -134,7 +156,9 @@ pub(crate) fn divide_in_tiers(
         }
         let members: Vec<Candidate> = selected.iter().filter(|c| c.tier == tier).copied().collect();
         let replicas = left.min(sum(members.iter().map(Candidate::available)));
+        let first = told.len();
         shares.extend(by_room(Job { replicas, ..job }, &members, previous, told)?);
+        told[first..].iter_mut().for_each(|told| told.tier = Some(tier));
         left -= replicas;
     }
     if left > 0 { Err(Error::not_enough(job.replicas - left)) } else { Ok(shares) }
@@ -144,12 +168,8 @@ fn sum(numbers: impl Iterator<Item = i64>) -> i64 {
     numbers.fold(0, i64::saturating_add)
 }
 
-fn by_static_weight(
-    job: Job,
-    selected: &[Candidate],
-    weight: &dyn Fn(u32) -> i64,
-    told: &mut Vec<Told>,
-) -> Vec<Share> {
+fn by_static_weight(job: Job, selected: &[Candidate], weights: &[i64], told: &mut Vec<Told>) -> Vec<Share> {
+    let weight = |rank: u32| weights.get(rank as usize).copied().unwrap_or(0);
     let mut parties: Vec<Party> = selected
         .iter()
         .map(|c| Party { rank: c.rank, votes: weight(c.rank), seats: 0 })
@@ -160,7 +180,8 @@ fn by_static_weight(
     }
     webster::divide(job.replicas, &mut parties, job.ties);
     let shares = shares(&parties);
-    told.push(Told { mode: Mode::Anew, replicas: job.replicas, parties });
+    let (tier, replicas) = (None, job.replicas);
+    told.push(Told { tier, mode: Mode::Anew, replicas, room: None, parties, kept: Vec::new() });
     shares
 }
 
@@ -186,7 +207,15 @@ fn by_room(
         return spread(job, Mode::Up, job.replicas - assigned, room, &kept, told)
             .map_err(|e| e.within("failed to scale up"));
     }
-    told.push(Told { mode: Mode::Unchanged, replicas: 0, parties: Vec::new() });
+    let kept_by = kept.clone();
+    told.push(Told {
+        tier: None,
+        mode: Mode::Unchanged,
+        replicas: 0,
+        room: None,
+        parties: Vec::new(),
+        kept: kept_by,
+    });
     Ok(kept)
 }
 
@@ -212,7 +241,11 @@ fn spread(
     told: &mut Vec<Told>,
 ) -> Result<Vec<Share>, Error> {
     let total = sum(room.iter().map(|(_, free)| *free));
+    let mut tell = |parties| {
+        told.push(Told { tier: None, mode, replicas, room: Some(total), parties, kept: kept.to_vec() });
+    };
     if total < replicas {
+        tell(Vec::new());
         return Err(Error::not_enough(total));
     }
     if job.strategy == Strategy::Aggregated {
@@ -222,7 +255,7 @@ fn spread(
         room.into_iter().map(|(rank, free)| Party { rank, votes: free, seats: 0 }).collect();
     webster::divide(replicas, &mut parties, job.ties);
     let shares = shares(&parties);
-    told.push(Told { mode, replicas, parties });
+    tell(parties);
     Ok(merge(shares, kept))
 }
 

@@ -7,7 +7,9 @@
 
 use std::fmt;
 
+use api::cluster::Cluster;
 use api::meta::{Taint, Toleration};
+use estimation::{keeps_away, tolerates};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -64,6 +66,19 @@ impl Plugin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plugins(u8);
 
+impl Plugins {
+    /// No plugin at all.
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn insert(&mut self, plugin: Plugin) {
+        self.0 |= bit(plugin);
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Plugin> {
+        Plugin::ALL.into_iter().filter(move |plugin| self.has(*plugin))
+    }
+}
+
 impl Default for Plugins {
     /// All but those behind a feature gate.
     fn default() -> Self {
@@ -77,25 +92,24 @@ fn bit(plugin: Plugin) -> u8 {
 }
 
 impl Plugins {
-    /// Reads the list of `--plugins`: `*` for every plugin, a name to add one, `-name` to take one out.
+    /// Reads the list of `--plugins`: `*` anywhere for every plugin, then from left to right a name to add
+    /// one, `-name` to take one out. A name to take out while there is nothing to take it from does nothing.
     ///
     /// # Errors
     /// The first name that is not a plugin's.
     pub fn parse<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let (mut wanted, mut unwanted) = (0, 0);
-        for entry in list {
-            let (name, set) = match entry.trim().strip_prefix('-') {
-                Some(name) => (name, &mut unwanted),
-                None => (entry.trim(), &mut wanted),
-            };
-            *set |= match name {
-                "*" => u8::MAX,
-                _ => {
-                    bit(Plugin::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| name.to_owned())?)
-                }
-            };
+        let list: Vec<&str> = list.into_iter().map(str::trim).filter(|entry| !entry.is_empty()).collect();
+        let mut plugins = if list.contains(&"*") { u8::MAX } else { 0 };
+        for entry in list.into_iter().filter(|entry| *entry != "*") {
+            let name = entry.trim_start_matches('-');
+            let plugin = Plugin::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| name.to_owned())?;
+            if name.len() == entry.len() {
+                plugins |= bit(plugin);
+            } else {
+                plugins &= !bit(plugin);
+            }
         }
-        Ok(Self(wanted & !unwanted))
+        Ok(Self(plugins))
     }
 
     /// These plugins without those behind the gate `WorkloadAffinity`.
@@ -110,7 +124,54 @@ impl Plugins {
     }
 }
 
-/// Why a cluster was refused. The text is what users read, counted, in the `Scheduled` condition.
+/// Why a cluster was refused, in a form that costs nothing to note down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    Deleting,
+    NoApi,
+    /// Index of the first taint that is not tolerated.
+    Taint(u32),
+    Affinity,
+    NoProperty(&'static str),
+    Evicting,
+    ApartFromGroup,
+    TogetherWithGroup,
+}
+
+impl Cause {
+    /// The cause in full.
+    pub(crate) fn refusal(self, cluster: &Cluster) -> Refusal {
+        match self {
+            Self::Deleting => Refusal::Deleting,
+            Self::NoApi => Refusal::NoApi,
+            Self::Taint(at) => {
+                Refusal::Taint(cluster.spec.taints.get(at as usize).map(taint_text).unwrap_or_default())
+            }
+            Self::Affinity => Refusal::Affinity,
+            Self::NoProperty(property) => Refusal::NoProperty(property),
+            Self::Evicting => Refusal::Evicting,
+            Self::ApartFromGroup => Refusal::ApartFromGroup,
+            Self::TogetherWithGroup => Refusal::TogetherWithGroup,
+        }
+    }
+
+    /// The cause in a word or two.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Deleting => "being deleted",
+            Self::NoApi => "missing API",
+            Self::Taint(_) => "untolerated taint",
+            Self::Affinity => "affinity",
+            Self::NoProperty(_) => "missing property",
+            Self::Evicting => "eviction",
+            Self::ApartFromGroup => "workload affinity",
+            Self::TogetherWithGroup => "workload anti-affinity",
+        }
+    }
+}
+
+/// Why a cluster was refused. The text is what users read, counted, in the `Scheduled` condition, and it
+/// is upstream's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The cluster is being removed. Not counted: it is as good as gone.
@@ -159,10 +220,10 @@ impl fmt::Display for Refusal {
             Self::NoProperty(property) => write!(f, "cluster(s) did not have {property} property"),
             Self::Evicting => f.write_str("cluster(s) is in the process of eviction"),
             Self::ApartFromGroup => {
-                f.write_str("cluster(s) did not have the other workloads of the affinity group")
+                f.write_str("ResourceBinding with the same affinity group does not target this cluster")
             }
             Self::TogetherWithGroup => {
-                f.write_str("cluster(s) already had a workload of the anti-affinity group")
+                f.write_str("cluster already has workload with the same anti-affinity group")
             }
         }
     }
@@ -177,25 +238,11 @@ impl Serialize for Refusal {
     }
 }
 
-/// The first taint that keeps new workloads away and is not tolerated.
-pub(crate) fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'a Taint> {
-    taints
-        .iter()
-        .filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"))
-        .find(|taint| !tolerations.iter().any(|toleration| tolerates(toleration, taint)))
-}
-
-/// Whether a toleration covers a taint, as [Kubernetes](https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/)
-/// has it: an empty effect or key covers all, `Exists` covers any value, `Equal` is the default.
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let covers = |wanted: &str, actual: &str| wanted.is_empty() || wanted == actual;
-    covers(&toleration.effect, &taint.effect)
-        && covers(&toleration.key, &taint.key)
-        && match toleration.operator.as_str() {
-            "" | "Equal" => toleration.value == taint.value,
-            "Exists" => true,
-            _ => false,
-        }
+/// Place of the first taint that keeps new workloads away and is not tolerated.
+pub(crate) fn untolerated(taints: &[Taint], tolerations: &[Toleration]) -> Option<usize> {
+    taints.iter().position(|taint| {
+        keeps_away(taint) && !tolerations.iter().any(|toleration| tolerates(toleration, taint))
+    })
 }
 
 /// A taint as Kubernetes writes it: `key=value:effect`.

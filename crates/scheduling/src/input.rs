@@ -9,6 +9,7 @@ use estimation::{Capacity, Modeling};
 use machinery::hash::fnv1a_32;
 
 use crate::filter::Plugins;
+use crate::topology::Topology;
 
 /// A member cluster, prepared once per change of its Cluster object so that every binding can be
 /// compared with it cheaply.
@@ -18,6 +19,8 @@ pub struct Member {
     cluster: Cluster,
     /// Everything served, sorted.
     kinds: Vec<ServedKind>,
+    /// Stands for the list of kinds: most clusters serve the same, and are asked only once then.
+    kinds_mark: u64,
     capacity: Capacity,
 }
 
@@ -30,7 +33,9 @@ impl Member {
         let mut kinds: Vec<ServedKind> = cluster.status.api_enablements.iter().flat_map(served).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        Self { name: cluster.metadata.name.as_str().into(), kinds, capacity: Capacity::of(&cluster), cluster }
+        let kinds_mark = mark(&kinds);
+        let capacity = Capacity::of(&cluster);
+        Self { name: cluster.metadata.name.as_str().into(), kinds, kinds_mark, capacity, cluster }
     }
 
     /// Name of the cluster.
@@ -56,6 +61,16 @@ impl Member {
     pub(crate) fn serves_kind(&self, kind: &ServedKind) -> bool {
         self.kinds.binary_search(kind).is_ok()
     }
+
+    pub(crate) fn kinds_mark(&self) -> u64 {
+        self.kinds_mark
+    }
+}
+
+/// FNV-1a over all the texts, 64 bits wide so that two different lists do not meet.
+fn mark(kinds: &[ServedKind]) -> u64 {
+    let bytes = kinds.iter().flat_map(|kind| kind.text.bytes().chain(std::iter::once(0)));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |mark, byte| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A kind, to be looked up in every cluster: ordered by hash first, because comparing the texts of the
@@ -76,7 +91,16 @@ impl ServedKind {
 /// All member clusters at one time, by name. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    members: Arc<[Arc<Member>]>,
+    world: Arc<World>,
+    /// Capacities by rank that stand in for the clusters' own, because something is on its way there;
+    /// empty when nothing is.
+    overlay: Arc<[Option<Arc<Capacity>>]>,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    members: Vec<Arc<Member>>,
+    topology: Topology,
 }
 
 impl Snapshot {
@@ -84,22 +108,50 @@ impl Snapshot {
     pub fn new(members: impl IntoIterator<Item = Arc<Member>>) -> Self {
         let by_name: BTreeMap<Arc<str>, Arc<Member>> =
             members.into_iter().map(|m| (Arc::clone(m.name()), m)).collect();
-        Self { members: by_name.into_values().collect() }
+        let members: Vec<Arc<Member>> = by_name.into_values().collect();
+        let topology = Topology::new(&members);
+        Self { world: Arc::new(World { members, topology }), overlay: Arc::default() }
     }
 
     /// The members in name order.
     pub fn members(&self) -> &[Arc<Member>] {
-        &self.members
+        &self.world.members
     }
 
     /// One member.
     pub fn get(&self, name: &str) -> Option<&Arc<Member>> {
-        self.rank(name).map(|rank| &self.members[rank])
+        self.rank(name).map(|rank| &self.members()[rank])
+    }
+
+    /// What a member has left, without what is on its way there.
+    pub fn capacity(&self, name: &str) -> Option<&Capacity> {
+        self.rank(name).map(|rank| self.capacity_of(rank))
+    }
+
+    pub(crate) fn capacity_of(&self, rank: usize) -> &Capacity {
+        match self.overlay.get(rank) {
+            Some(Some(capacity)) => capacity,
+            Some(None) | None => self.members()[rank].capacity(),
+        }
+    }
+
+    /// The same clusters with other capacities.
+    pub(crate) fn overlaid(&self, overlay: Arc<[Option<Arc<Capacity>>]>) -> Self {
+        Self { world: Arc::clone(&self.world), overlay }
+    }
+
+    /// Whether both show the same clusters at the same time.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.world, &other.world)
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.world.topology
     }
 
     /// Place of a member in name order.
     pub(crate) fn rank(&self, name: &str) -> Option<usize> {
-        self.members.binary_search_by(|m| m.name().as_ref().cmp(name)).ok()
+        self.members().binary_search_by(|m| m.name().as_ref().cmp(name)).ok()
     }
 }
 

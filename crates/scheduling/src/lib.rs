@@ -6,29 +6,38 @@
 //!                                constraints
 //! ```
 //!
-//! [`schedule`] is the whole pipeline; [`needs_scheduling`] says when to run it. Both are pure. Clusters
+//! [`schedule`] is the whole pipeline; [`needs_scheduling`] says when to run it, [`estimates_wanted`] which
+//! estimates to get first, [`Assumptions`] what earlier results have taken. All of it is pure. Clusters
 //! are handled by their rank, their place in the snapshot, which is sorted by name: comparing ranks
-//! compares names, and nothing on the way copies a name.
+//! compares names, and nothing on the way copies a name. The [`Trace`] of a decision is numbers, too, until
+//! somebody reads it.
 
 mod affinity;
+mod assumptions;
 mod divide;
 mod error;
+pub mod explain;
 mod filter;
+mod groups;
 mod input;
-mod regions;
 mod schedule;
 mod select;
+mod topology;
 mod trace;
 mod trigger;
+mod wanted;
 pub mod webster;
 
-pub use divide::Strategy;
+pub use assumptions::{AssumedObject, Assumptions};
+pub use divide::{Mode, Strategy};
 pub use error::Error;
+pub use explain::{Explanation, Hint};
 pub use filter::{Plugin, Plugins, Refusal};
 pub use input::{Estimate, Features, Input, Member, Peers, Snapshot, Step};
 pub use schedule::{Outcome, schedule};
-pub use trace::{Attempt, Considered, Division, Mode, Region, Share, Trace};
+pub use trace::Trace;
 pub use trigger::{Reason, needs_scheduling};
+pub use wanted::{Wanted, What, estimates_wanted};
 
 #[cfg(test)]
 mod tests;

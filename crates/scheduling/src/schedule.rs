@@ -7,20 +7,16 @@ use api::policy::{
     ClusterPreferences, Placement, ReplicaDivisionPreference, ReplicaSchedulingType, SpreadField,
 };
 use api::work::{TargetCluster, TargetComponent};
-use estimation::{Component, Request};
-use matching::{Affinity, cluster_matches};
+use estimation::{Component, NO_LIMIT, Request};
 
-use crate::affinity::Scope;
+use crate::affinity::{RankSet, Scope, static_weights};
 use crate::divide::{self, Candidate, Job, Share, Strategy};
 use crate::error::Error;
-use crate::filter::{Plugin, Refusal, taint_text, untolerated};
+use crate::filter::{Cause, Plugin, Plugins, untolerated};
 use crate::input::{Input, Member, ServedKind, Step};
 use crate::select::{self, Limits, Spread, Wanted};
-use crate::trace::{self, Attempt, Considered, Division, Trace};
-use crate::webster::{Party, Ties};
-
-/// No limit, as upstream counts it.
-const UNLIMITED: i64 = i32::MAX as i64;
+use crate::trace::{Attempt, Question, Refused, Trace};
+use crate::webster::Ties;
 
 /// What became of a binding, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,28 +36,63 @@ pub struct Outcome {
 pub fn schedule(input: &Input<'_>) -> Outcome {
     let none = Placement::default();
     let placement = input.spec.placement.as_ref().unwrap_or(&none);
-    let terms = &placement.cluster_affinities;
-    if terms.is_empty() {
-        let (result, attempt) =
-            attempt(input, placement, &Scope::plain(placement.cluster_affinity.as_ref()), None);
-        return Outcome { result, affinity: None, trace: Trace { attempts: vec![attempt] } };
-    }
-    let mut attempts = Vec::new();
+    let room = match Room::of(input, placement) {
+        Ok(room) => room,
+        Err(error) => return Outcome { result: Err(error), affinity: None, trace: Trace::default() },
+    };
+    let mut attempts = Vec::with_capacity(1);
     let mut first_failure = None;
-    for term in &terms[first_term(input, placement)..] {
-        let scope = Scope::term(term, input.spec.is_workload());
-        let (result, attempt) = attempt(input, placement, &scope, Some(&term.affinity_name));
-        attempts.push(attempt);
+    let mut worked = None;
+    for (term, scope) in scopes(input, placement) {
+        let mut told = Attempt { term, ..Attempt::default() };
+        let result = Run { input, placement, scope: &scope, room: &room, told: &mut told }.run();
+        told.failure = result.as_ref().err().cloned();
+        attempts.push(told);
         match result {
             Ok(clusters) => {
-                let affinity = Some(term.affinity_name.clone());
-                return Outcome { result: Ok(clusters), affinity, trace: Trace { attempts } };
+                worked = Some((clusters, term));
+                break;
             }
             Err(error) => first_failure = first_failure.or(Some(error)),
         }
     }
+    let trace = Trace { question: Some(Arc::new(question(input, placement, room))), attempts };
+    if let Some((clusters, term)) = worked {
+        let affinity = term.map(|at| placement.cluster_affinities[at].affinity_name.clone());
+        return Outcome { result: Ok(clusters), affinity, trace };
+    }
     let error = first_failure.unwrap_or_else(|| Error::Other("no affinity term to try".to_owned()));
-    Outcome { result: Err(error), affinity: None, trace: Trace { attempts } }
+    Outcome { result: Err(error), affinity: None, trace }
+}
+
+fn question(input: &Input<'_>, placement: &Placement, room: Room) -> Question {
+    let resource = &input.spec.resource;
+    Question {
+        snapshot: input.snapshot.clone(),
+        placement: placement.clone(),
+        api_version: resource.api_version.clone(),
+        kind: resource.kind.clone(),
+        replicas: i64::from(input.spec.replicas),
+        strategy: strategy(placement),
+        is_workload: input.spec.is_workload(),
+        request: match room {
+            Room::Replicas(request) => request,
+            Room::Unasked | Room::Sets(_) => None,
+        },
+    }
+}
+
+/// The affinities to try, in order: the plain one, or the terms from the one in use on, by index.
+pub(crate) fn scopes<'a>(
+    input: &Input<'a>,
+    placement: &'a Placement,
+) -> impl Iterator<Item = (Option<usize>, Scope<'a>)> {
+    let (snapshot, workload) = (input.snapshot, input.spec.is_workload());
+    let terms = &placement.cluster_affinities;
+    let plain = terms.is_empty().then(|| (None, Scope::plain(placement.cluster_affinity.as_ref(), snapshot)));
+    let first = first_term(input, placement);
+    let terms = terms.iter().enumerate().skip(first);
+    plain.into_iter().chain(terms.map(move |(at, term)| (Some(at), Scope::term(term, workload, snapshot))))
 }
 
 /// Where to start among the affinity terms. A name that no term has any more means the beginning.
@@ -73,16 +104,150 @@ fn first_term(input: &Input<'_>, placement: &Placement) -> usize {
     placement.cluster_affinities.iter().position(|t| t.affinity_name == *observed).unwrap_or(0)
 }
 
-fn attempt(
-    input: &Input<'_>,
-    placement: &Placement,
-    scope: &Scope<'_>,
-    affinity: Option<&str>,
-) -> (Result<Vec<TargetCluster>, Error>, Attempt) {
-    let mut told = Attempt { affinity: affinity.map(Into::into), ..Attempt::default() };
-    let result = Run { input, placement, scope, told: &mut told }.run();
-    told.failure = result.as_ref().err().cloned();
-    (result, told)
+/// The clusters that pass the filters of one scope, by rank.
+pub(crate) fn feasible(input: &Input<'_>, placement: &Placement, scope: &Scope<'_>) -> Vec<u32> {
+    let (assigned, mut refused) = (assigned(input), Vec::new());
+    Filters::new(input, placement, scope, &assigned).run(&mut refused)
+}
+
+/// Replicas of the previous result by rank, nothing for clusters that are no targets.
+fn assigned(input: &Input<'_>) -> Vec<Option<i64>> {
+    let mut assigned = vec![None; input.snapshot.members().len()];
+    for target in &input.spec.clusters {
+        if let Some(rank) = input.snapshot.rank(&target.name) {
+            assigned[rank] = Some(i64::from(target.replicas));
+        }
+    }
+    assigned
+}
+
+/// The filters, with everything looked up that is the same for all clusters.
+struct Filters<'a> {
+    input: &'a Input<'a>,
+    placement: &'a Placement,
+    scope: &'a Scope<'a>,
+    assigned: &'a [Option<i64>],
+    kind: ServedKind,
+    /// Answers to whether the kind is served, by mark of the list of kinds.
+    served: Vec<(u64, bool)>,
+    evicting: Option<RankSet>,
+    /// Clusters that all the others of the affinity group are in.
+    together: Option<RankSet>,
+    /// Clusters of the others of the anti-affinity group.
+    apart: Option<RankSet>,
+}
+
+impl<'a> Filters<'a> {
+    fn new(
+        input: &'a Input<'a>,
+        placement: &'a Placement,
+        scope: &'a Scope<'a>,
+        assigned: &'a [Option<i64>],
+    ) -> Self {
+        let snapshot = input.snapshot;
+        let tasks = &input.spec.graceful_eviction_tasks;
+        let evicting = tasks.iter().map(|task| &task.from_cluster);
+        let mut together: Option<RankSet> = None;
+        for clusters in input.peers.into_iter().flat_map(|peers| &peers.affinity) {
+            let clusters = RankSet::of(snapshot, clusters);
+            match &mut together {
+                Some(together) => together.retain(&clusters),
+                None => together = Some(clusters),
+            }
+        }
+        let apart = input.peers.map(|peers| &peers.anti_affinity).filter(|names| !names.is_empty());
+        Self {
+            kind: ServedKind::new(&input.spec.resource.api_version, &input.spec.resource.kind),
+            served: Vec::new(),
+            evicting: (!tasks.is_empty()).then(|| RankSet::of(snapshot, evicting)),
+            together,
+            apart: apart.map(|names| RankSet::of(snapshot, names)),
+            input,
+            placement,
+            scope,
+            assigned,
+        }
+    }
+
+    /// Splits the clusters into those that pass, by rank, and those that do not.
+    fn run(mut self, refused: &mut Vec<Refused>) -> Vec<u32> {
+        let mut feasible = Vec::with_capacity(self.assigned.len());
+        for (rank, member) in (0..).zip(self.input.snapshot.members()) {
+            match self.refuse(rank, member) {
+                Some(refusal) => refused.push(refusal),
+                None => feasible.push(rank),
+            }
+        }
+        feasible
+    }
+
+    /// Runs every filter; the first refusal is the reason given.
+    fn refuse(&mut self, rank: u32, member: &Member) -> Option<Refused> {
+        if member.cluster().metadata.is_deleting() {
+            return Some(Refused { rank, cause: Cause::Deleting, by: Plugins::NONE });
+        }
+        let plugins = self.input.features.plugins;
+        let is_target = self.assigned[rank as usize].is_some();
+        let mut refused: Option<Refused> = None;
+        let mut note = |plugin, cause: Option<Cause>| {
+            if let Some(cause) = cause {
+                refused.get_or_insert(Refused { rank, cause, by: Plugins::NONE }).by.insert(plugin);
+            }
+        };
+        if !is_target {
+            if plugins.has(Plugin::ApiEnablement) && !self.serves(member) {
+                note(Plugin::ApiEnablement, Some(Cause::NoApi));
+            }
+            if plugins.has(Plugin::TaintToleration) {
+                let taints = &member.cluster().spec.taints;
+                let at = untolerated(taints, &self.placement.cluster_tolerations);
+                note(Plugin::TaintToleration, at.map(|at| Cause::Taint(at as u32)));
+            }
+        }
+        if plugins.has(Plugin::ClusterAffinity) && self.scope.tier(rank, member).is_none() {
+            note(Plugin::ClusterAffinity, Some(Cause::Affinity));
+        }
+        if plugins.has(Plugin::SpreadConstraint) && !self.placement.spread_constraints.is_empty() {
+            note(Plugin::SpreadConstraint, self.missing_property(member).map(Cause::NoProperty));
+        }
+        let in_set = |set: &Option<RankSet>| set.as_ref().is_some_and(|set| set.has(rank));
+        if plugins.has(Plugin::ClusterEviction) && in_set(&self.evicting) {
+            note(Plugin::ClusterEviction, Some(Cause::Evicting));
+        }
+        if !is_target {
+            if plugins.has(Plugin::WorkloadAffinity) && self.together.is_some() && !in_set(&self.together) {
+                note(Plugin::WorkloadAffinity, Some(Cause::ApartFromGroup));
+            }
+            if plugins.has(Plugin::WorkloadAntiAffinity) && in_set(&self.apart) {
+                note(Plugin::WorkloadAntiAffinity, Some(Cause::TogetherWithGroup));
+            }
+        }
+        refused
+    }
+
+    fn serves(&mut self, member: &Member) -> bool {
+        let mark = member.kinds_mark();
+        if let Some((_, serves)) = self.served.iter().find(|(known, _)| *known == mark) {
+            return *serves;
+        }
+        let serves = member.serves_kind(&self.kind);
+        // A few lists cover nearly all clusters; a long memory would cost more than it saves.
+        if self.served.len() < 16 {
+            self.served.push((mark, serves));
+        }
+        serves
+    }
+
+    /// The property that replicas are spread by and that the cluster lacks.
+    fn missing_property(&self, member: &Member) -> Option<&'static str> {
+        let cluster = member.cluster();
+        self.placement.spread_constraints.iter().find_map(|constraint| match constraint.spread_by_field? {
+            SpreadField::Provider if cluster.spec.provider.is_empty() => Some("provider"),
+            SpreadField::Region if cluster.spec.region.is_empty() => Some("region"),
+            SpreadField::Zone if cluster.zones().is_empty() => Some("zones"),
+            SpreadField::Cluster | SpreadField::Provider | SpreadField::Region | SpreadField::Zone => None,
+        })
+    }
 }
 
 /// One run through the pipeline.
@@ -90,22 +255,22 @@ struct Run<'a> {
     input: &'a Input<'a>,
     placement: &'a Placement,
     scope: &'a Scope<'a>,
+    room: &'a Room,
     told: &'a mut Attempt,
 }
 
 impl Run<'_> {
     fn run(mut self) -> Result<Vec<TargetCluster>, Error> {
-        let assigned = self.assigned();
+        let assigned = assigned(self.input);
         let feasible = self.filter(&assigned)?;
         self.after(Step::Filter);
         let strategy = strategy(self.placement);
-        let mut candidates = self.score(&feasible, &assigned)?;
+        let mut candidates = self.score(&feasible, &assigned);
         candidates.sort_unstable_by_key(Candidate::preference);
-        self.tell_candidates(&candidates);
+        self.told.candidates = candidates;
         self.after(Step::Score);
-        let selected =
-            self.select(candidates, strategy).map_err(|e| e.within("failed to select clusters"))?;
-        self.told.selected = selected.iter().map(|c| Arc::clone(self.member(c.rank).name())).collect();
+        let selected = self.select(strategy).map_err(|e| e.within("failed to select clusters"))?;
+        self.told.selected = selected.iter().map(|c| c.rank).collect();
         self.after(Step::Select);
         let mut result =
             self.assign(&selected, strategy).map_err(|e| e.within("failed to assign replicas"))?;
@@ -126,120 +291,39 @@ impl Run<'_> {
         &self.input.snapshot.members()[rank as usize]
     }
 
-    /// Replicas of the previous result by rank, nothing for clusters that are no targets.
-    fn assigned(&self) -> Vec<Option<i64>> {
-        let mut assigned = vec![None; self.input.snapshot.members().len()];
-        for target in &self.input.spec.clusters {
-            if let Some(rank) = self.input.snapshot.rank(&target.name) {
-                assigned[rank] = Some(i64::from(target.replicas));
-            }
-        }
-        assigned
-    }
-
     fn filter(&mut self, assigned: &[Option<i64>]) -> Result<Vec<u32>, Error> {
-        let resource = &self.input.spec.resource;
-        let kind = ServedKind::new(&resource.api_version, &resource.kind);
-        let mut feasible = Vec::with_capacity(assigned.len());
-        for ((rank, member), assigned) in (0..).zip(self.input.snapshot.members()).zip(assigned) {
-            match self.refuse(member, &kind, assigned.is_some()) {
-                Some(refusal) => self.told.refused.push((Arc::clone(member.name()), refusal)),
-                None => feasible.push(rank),
-            }
-        }
+        let filters = Filters::new(self.input, self.placement, self.scope, assigned);
+        let feasible = filters.run(&mut self.told.refused);
         if !feasible.is_empty() {
             return Ok(feasible);
         }
         let mut reasons = BTreeMap::new();
-        for (_, refusal) in self.told.refused.iter().filter(|(_, r)| *r != Refusal::Deleting) {
+        for refused in self.told.refused.iter().filter(|refused| refused.cause != Cause::Deleting) {
+            let refusal = refused.cause.refusal(self.member(refused.rank).cluster());
             *reasons.entry(refusal.to_string()).or_insert(0) += 1;
         }
         Err(Error::Fit { clusters: assigned.len(), reasons })
     }
 
-    fn refuse(&self, member: &Member, kind: &ServedKind, is_target: bool) -> Option<Refusal> {
-        let (spec, cluster) = (self.input.spec, member.cluster());
-        if cluster.metadata.is_deleting() {
-            return Some(Refusal::Deleting);
-        }
-        let has = |plugin| self.input.features.plugins.has(plugin);
-        if has(Plugin::ApiEnablement) && !is_target && !member.serves_kind(kind) {
-            return Some(Refusal::NoApi);
-        }
-        if has(Plugin::TaintToleration)
-            && !is_target
-            && let Some(taint) = untolerated(&cluster.spec.taints, &self.placement.cluster_tolerations)
-        {
-            return Some(Refusal::Taint(taint_text(taint)));
-        }
-        if has(Plugin::ClusterAffinity) && self.scope.tier(cluster).is_none() {
-            return Some(Refusal::Affinity);
-        }
-        if has(Plugin::SpreadConstraint)
-            && let Some(property) = self.missing_property(member)
-        {
-            return Some(Refusal::NoProperty(property));
-        }
-        if has(Plugin::ClusterEviction) && spec.eviction_task(member.name()).is_some() {
-            return Some(Refusal::Evicting);
-        }
-        let peers = self.input.peers?;
-        let name: &str = member.name();
-        if has(Plugin::WorkloadAffinity) && !is_target && !peers.affinity.iter().all(|c| c.contains(name)) {
-            return Some(Refusal::ApartFromGroup);
-        }
-        (has(Plugin::WorkloadAntiAffinity) && peers.anti_affinity.contains(name))
-            .then_some(Refusal::TogetherWithGroup)
-    }
-
-    /// The property that replicas are spread by and that the cluster lacks.
-    fn missing_property(&self, member: &Member) -> Option<&'static str> {
-        let cluster = member.cluster();
-        self.placement.spread_constraints.iter().find_map(|constraint| match constraint.spread_by_field? {
-            SpreadField::Provider if cluster.spec.provider.is_empty() => Some("provider"),
-            SpreadField::Region if cluster.spec.region.is_empty() => Some("region"),
-            SpreadField::Zone if cluster.zones().is_empty() => Some("zones"),
-            SpreadField::Cluster | SpreadField::Provider | SpreadField::Region | SpreadField::Zone => None,
-        })
-    }
-
-    fn score(&self, feasible: &[u32], assigned: &[Option<i64>]) -> Result<Vec<Candidate>, Error> {
-        let room = Room::of(self.input, self.placement)?;
+    fn score(&self, feasible: &[u32], assigned: &[Option<i64>]) -> Vec<Candidate> {
         let local = if self.input.features.plugins.has(Plugin::ClusterLocality) { 100 } else { 0 };
+        let has_tiers = self.scope.has_tiers();
         let candidate = |&rank: &u32| {
-            let member = self.member(rank);
             let assigned = assigned[rank as usize];
             Candidate {
                 rank,
                 score: if assigned.is_some() { local } else { 0 },
-                tier: if self.scope.has_tiers() { self.scope.order(member.cluster()) } else { 0 },
-                allocatable: room.in_member(self.input, member),
+                tier: if has_tiers { self.scope.order(rank, self.member(rank)) } else { 0 },
+                allocatable: self.room.in_member(self.input, rank as usize),
                 assigned,
             }
         };
-        Ok(feasible.iter().map(candidate).collect())
+        feasible.iter().map(candidate).collect()
     }
 
-    fn tell_candidates(&mut self, candidates: &[Candidate]) {
-        self.told.candidates = candidates
-            .iter()
-            .map(|c| Considered {
-                cluster: Arc::clone(self.member(c.rank).name()),
-                score: c.score,
-                tier: c.tier,
-                available: c.available(),
-                assigned: c.assigned,
-            })
-            .collect();
-    }
-
-    fn select(
-        &mut self,
-        candidates: Vec<Candidate>,
-        strategy: Option<Strategy>,
-    ) -> Result<Vec<Candidate>, Error> {
-        let (spec, members) = (self.input.spec, self.input.snapshot.members());
-        let needed = if places_sets(self.input, self.placement) { 1 } else { i64::from(spec.replicas) };
+    fn select(&mut self, strategy: Option<Strategy>) -> Result<Vec<Candidate>, Error> {
+        let spec = self.input.spec;
+        let needed = if matches!(self.room, Room::Sets(_)) { 1 } else { i64::from(spec.replicas) };
         let strategy = strategy.unwrap_or(Strategy::DynamicWeight);
         let wanted = Wanted {
             spread: effective_spread(self.placement, strategy),
@@ -247,8 +331,8 @@ impl Run<'_> {
             replicas: i64::from(spec.replicas),
             room: (strategy != Strategy::Duplicated).then_some(needed),
         };
-        let region_of = |rank: u32| members[rank as usize].cluster().spec.region.as_str();
-        select::select(&wanted, candidates, &region_of, &mut self.told.regions)
+        let Attempt { candidates, selection, .. } = &mut *self.told;
+        select::select(&wanted, candidates, self.input.snapshot.topology(), selection)
     }
 
     fn assign(
@@ -288,59 +372,38 @@ impl Run<'_> {
             .iter()
             .filter_map(|target| u32::try_from(snapshot.rank(&target.name)?).ok())
             .collect();
-        let weights = static_weights(self.placement);
-        let weight = |rank: u32| {
-            let cluster = snapshot.members()[rank as usize].cluster();
-            weights
-                .iter()
-                .filter(|(affinity, _)| cluster_matches(*affinity, cluster))
-                .map(|(_, weight)| *weight)
-                .max()
-                .unwrap_or(0)
+        let weights = if job.strategy == Strategy::StaticWeight {
+            let scheduling = self.placement.replica_scheduling.as_ref();
+            let preference = scheduling.and_then(|scheduling| scheduling.weight_preference.as_ref());
+            preference.map(|p| static_weights(&p.static_weight_list, snapshot)).unwrap_or_default()
+        } else {
+            Vec::new()
         };
-        let mut told = Vec::new();
-        let shares = if !self.scope.has_tiers() {
-            divide::divide(job, selected, &previous, &weight, &mut told)
+        let told = &mut self.told.divisions;
+        if !self.scope.has_tiers() {
+            divide::divide(job, selected, &previous, &weights, told)
         } else if job.strategy.is_dynamic() {
-            divide::divide_in_tiers(job, selected, &previous, &mut told)
+            divide::divide_in_tiers(job, selected, &previous, told)
         } else {
             Err(Error::Other(format!(
                 "overflow affinities need replicas divided by available replicas, not {}",
                 job.strategy.name()
             )))
-        };
-        self.tell_divisions(job.strategy, told);
-        shares
-    }
-
-    fn tell_divisions(&mut self, strategy: Strategy, told: Vec<divide::Told>) {
-        let share = |p: &Party| trace::Share {
-            cluster: Arc::clone(self.member(p.rank).name()),
-            weight: p.votes,
-            replicas: p.seats,
-        };
-        let division = |told: divide::Told| Division {
-            strategy,
-            mode: told.mode,
-            replicas: told.replicas,
-            shares: told.parties.iter().map(share).collect(),
-        };
-        self.told.divisions = told.into_iter().map(division).collect();
+        }
     }
 
     /// Clusters without replicas of their own: every selected one, with all components of a workload
     /// that is placed as a whole.
     fn whole(&mut self, selected: &[Candidate]) -> Vec<TargetCluster> {
         let components = &self.input.spec.components;
-        let components: Vec<TargetComponent> =
-            if components.len() > 1 && places_sets(self.input, self.placement) {
-                components
-                    .iter()
-                    .map(|c| TargetComponent { name: c.name.clone(), replicas: c.replicas })
-                    .collect()
-            } else {
-                Vec::new()
-            };
+        let components: Vec<TargetComponent> = if components.len() > 1 && matches!(self.room, Room::Sets(_)) {
+            components
+                .iter()
+                .map(|c| TargetComponent { name: c.name.clone(), replicas: c.replicas })
+                .collect()
+        } else {
+            Vec::new()
+        };
         selected
             .iter()
             .map(|c| TargetCluster { components: components.clone(), ..self.target((c.rank, 0)) })
@@ -348,7 +411,7 @@ impl Run<'_> {
     }
 
     fn target(&mut self, (rank, replicas): Share) -> TargetCluster {
-        self.told.placed.push((Arc::clone(self.member(rank).name()), replicas));
+        self.told.placed.push((rank, replicas));
         TargetCluster {
             name: self.member(rank).name().to_string(),
             replicas: i32::try_from(replicas).unwrap_or(i32::MAX),
@@ -357,8 +420,10 @@ impl Run<'_> {
     }
 
     fn attach_empty(&mut self, selected: &[Candidate], result: &mut Vec<TargetCluster>) {
+        let mut placed: Vec<u32> = self.told.placed.iter().map(|(rank, _)| *rank).collect();
+        placed.sort_unstable();
         for candidate in selected {
-            if !result.iter().any(|t| *t.name == **self.member(candidate.rank).name()) {
+            if placed.binary_search(&candidate.rank).is_err() {
                 result.push(self.target((candidate.rank, 0)));
             }
         }
@@ -380,16 +445,6 @@ pub(crate) fn strategy(placement: &Placement) -> Option<Strategy> {
     }
 }
 
-/// The static weights of the placement. Without any, all clusters weigh the same.
-fn static_weights(placement: &Placement) -> Vec<(Affinity<'_>, i64)> {
-    let preference = placement.replica_scheduling.as_ref().and_then(|s| s.weight_preference.as_ref());
-    preference
-        .into_iter()
-        .flat_map(|p| &p.static_weight_list)
-        .map(|rule| (Affinity::from(&rule.target_cluster), rule.weight))
-        .collect()
-}
-
 /// The spread constraints that count. Dividing by static weights (or by none) uses every candidate.
 fn effective_spread(placement: &Placement, strategy: Strategy) -> Spread {
     let preference = placement.replica_scheduling.as_ref().and_then(|s| s.weight_preference.as_ref());
@@ -404,7 +459,9 @@ fn spread(placement: &Placement) -> Spread {
         match constraint.spread_by_field {
             Some(SpreadField::Cluster) => spread.cluster = Some(limits),
             Some(SpreadField::Region) => spread.region = Some(limits),
-            Some(SpreadField::Zone | SpreadField::Provider) | None => spread.other = true,
+            Some(SpreadField::Zone) => spread.zone = Some(limits),
+            Some(SpreadField::Provider) => spread.provider = Some(limits),
+            None => spread.label = true,
         }
     }
     spread
@@ -417,7 +474,7 @@ fn places_sets(input: &Input<'_>, placement: &Placement) -> bool {
 }
 
 /// What is asked of each member's capacity.
-enum Room {
+pub(crate) enum Room {
     /// Nothing: there are no replicas to place.
     Unasked,
     Replicas(Option<Request>),
@@ -425,7 +482,7 @@ enum Room {
 }
 
 impl Room {
-    fn of(input: &Input<'_>, placement: &Placement) -> Result<Self, Error> {
+    pub(crate) fn of(input: &Input<'_>, placement: &Placement) -> Result<Self, Error> {
         let spec = input.spec;
         if places_sets(input, placement) {
             let component = |c| Component::read(c).map_err(|e| Error::Other(e.to_string()));
@@ -439,16 +496,17 @@ impl Room {
     }
 
     /// How many more replicas or sets fit a member: the smallest estimate there is.
-    fn in_member(&self, input: &Input<'_>, member: &Member) -> i64 {
+    fn in_member(&self, input: &Input<'_>, rank: usize) -> i64 {
         let modeling = input.features.modeling;
+        let capacity = input.snapshot.capacity_of(rank);
         let general = match self {
-            Self::Unasked => return UNLIMITED,
-            Self::Replicas(request) => member.capacity().max_replicas(request.as_ref(), modeling),
-            Self::Sets(components) => member.capacity().max_sets(components, modeling),
+            Self::Unasked => return NO_LIMIT,
+            Self::Replicas(request) => capacity.max_replicas(request.as_ref(), modeling),
+            Self::Sets(components) => capacity.max_sets(components, modeling),
         };
-        let accurate = input.estimate.and_then(|estimate| estimate(member)).filter(|n| *n >= 0);
-        let smallest = general.min(accurate.unwrap_or(UNLIMITED));
-        if smallest >= UNLIMITED { i64::from(input.spec.replicas) } else { smallest }
+        let accurate = input.estimate.and_then(|estimate| estimate(&input.snapshot.members()[rank]));
+        let smallest = general.min(accurate.filter(|n| *n >= 0).unwrap_or(NO_LIMIT));
+        if smallest >= NO_LIMIT { i64::from(input.spec.replicas) } else { smallest }
     }
 }
 

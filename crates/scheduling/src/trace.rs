@@ -1,193 +1,184 @@
-//! What a scheduling decision was made of, for people: events, the command line, the dashboard.
+//! What a scheduling decision was made of.
 //!
-//! [`Trace`] prints as a few lines of text and serialises as JSON.
+//! A [`Trace`] is written down while deciding, in numbers only, so that it costs next to nothing; it becomes
+//! words when somebody reads it: [`Trace::short`] in one line for the `Scheduled` condition and the event,
+//! [`Trace::explain`] in full for the command line, the dashboard and the log.
 
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use api::policy::Placement;
+use api::work::TargetCluster;
+use estimation::Request;
+use serde::{Serialize, Serializer};
 
-use crate::divide::Strategy;
+use crate::divide::{self, Candidate, Share, Strategy};
 use crate::error::Error;
-use crate::filter::Refusal;
+use crate::explain::Explanation;
+use crate::filter::{Cause, Plugins};
+use crate::input::Snapshot;
+use crate::select;
 
-/// The whole way to a decision: one attempt per affinity term that was tried.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// How a decision came about: one attempt per affinity term that was tried. It prints as lines of text
+/// and serialises as JSON, both by way of its [`Explanation`].
+#[derive(Clone, Default)]
 pub struct Trace {
-    /// In the order they were tried; the last one decided.
-    pub attempts: Vec<Attempt>,
+    pub(crate) question: Option<Arc<Question>>,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
-/// One run through filter, score, select and divide.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// The affinity term that was tried, when the placement has several.
-    pub affinity: Option<String>,
-    /// Clusters that were refused, and by what.
-    pub refused: Vec<(Arc<str>, Refusal)>,
-    /// Clusters that passed, in order of preference.
-    pub candidates: Vec<Considered>,
-    /// Regions that were compared, by name; empty unless a region constraint says so.
-    pub regions: Vec<Region>,
-    /// Selected clusters.
-    pub selected: Vec<Arc<str>>,
-    /// How replicas were divided; several with overflow affinities, none when copies were made.
-    pub divisions: Vec<Division>,
-    /// What came out: clusters and replicas.
-    pub placed: Vec<(Arc<str>, i64)>,
-    /// Why nothing came out.
-    pub failure: Option<Error>,
+/// What was asked, kept so that the answer can be explained later.
+pub(crate) struct Question {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) placement: Placement,
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    pub(crate) replicas: i64,
+    pub(crate) strategy: Option<Strategy>,
+    pub(crate) is_workload: bool,
+    /// What one replica asks for, when replicas were counted.
+    pub(crate) request: Option<Request>,
 }
 
-/// A cluster that passed the filters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Considered {
-    /// Name of the cluster.
-    pub cluster: Arc<str>,
-    /// Sum of the score plugins.
-    pub score: i64,
-    /// 0 for the primary affinity, then overflow affinities in order.
-    pub tier: u32,
-    /// How many replicas it can hold, those it has included.
-    pub available: i64,
-    /// Replicas it has; nothing when it is not a target yet.
-    pub assigned: Option<i64>,
+/// One run through filter, score, select and divide; clusters by rank.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Attempt {
+    /// Index of the affinity term, when the placement has several.
+    pub(crate) term: Option<usize>,
+    pub(crate) refused: Vec<Refused>,
+    /// In order of preference.
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) selection: select::Told,
+    pub(crate) selected: Vec<u32>,
+    pub(crate) divisions: Vec<divide::Told>,
+    pub(crate) placed: Vec<Share>,
+    pub(crate) failure: Option<Error>,
 }
 
-/// A region that was compared with others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Region {
-    /// Name of the region.
-    pub name: String,
-    /// How many candidates it has.
-    pub clusters: i64,
-    /// How good it is.
-    pub score: i64,
-    /// Whether it was chosen.
-    pub chosen: bool,
+/// A cluster that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) rank: u32,
+    /// The first refusal.
+    pub(crate) cause: Cause,
+    /// Every filter that refuses it.
+    pub(crate) by: Plugins,
 }
 
-/// One division of replicas.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Division {
-    /// How.
-    pub strategy: Strategy,
-    /// From what.
-    pub mode: Mode,
-    /// How many replicas were handed out.
-    pub replicas: i64,
-    /// Who took part.
-    pub shares: Vec<Share>,
-}
+/// How many characters [`Trace::short`] uses at most.
+const SHORT_MAX: usize = 200;
 
-/// A cluster's part in a division.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Share {
-    /// Name of the cluster.
-    pub cluster: Arc<str>,
-    /// What it weighed.
-    pub weight: i64,
-    /// What it got.
-    pub replicas: i64,
-}
+impl Trace {
+    /// Everything in words, with what would change the answer.
+    pub fn explain(&self) -> Explanation {
+        Explanation::of(self)
+    }
 
-/// What a division started from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Mode {
-    /// Nothing: this strategy always divides everything.
-    Anew,
-    /// The previous result, to which replicas are added.
-    Up,
-    /// The previous result, which is shrunk in proportion.
-    Down,
-    /// The previous result, which is kept.
-    Unchanged,
-    /// Nothing, because a fresh start was asked for.
-    Fresh,
-}
-
-impl Mode {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Anew => "anew",
-            Self::Up => "added",
-            Self::Down => "shrunk to",
-            Self::Unchanged => "unchanged",
-            Self::Fresh => "fresh",
+    /// The decision in one line of at most 200 characters: how many clusters of how many, which ones, and
+    /// what was refused for which reasons. `result` is the outcome the trace belongs to. Empty when nothing
+    /// was decided.
+    ///
+    /// ```text
+    /// 2 of 5 clusters: member1 (2), member2 (1); 3 refused: 2 untolerated taint, 1 affinity
+    /// ```
+    pub fn short(&self, result: &Result<Vec<TargetCluster>, Error>) -> String {
+        let (Some(question), Some(attempt)) = (&self.question, self.attempts.last()) else {
+            return String::new();
+        };
+        let clusters = question.snapshot.members().len();
+        let refused = refusals(attempt);
+        let mut line = match result {
+            Ok(targets) => format!("{} of {clusters} clusters", targets.len()),
+            Err(_) => format!("0 of {clusters} clusters"),
+        };
+        let spare = SHORT_MAX.saturating_sub(refused.chars().count());
+        match result {
+            Ok(targets) => push_targets(&mut line, targets, spare),
+            Err(Error::Fit { .. }) => {}
+            Err(error) => {
+                line.push_str(": ");
+                line.push_str(&error.to_string());
+                cut(&mut line, spare);
+            }
         }
+        line.push_str(&refused);
+        cut(&mut line, SHORT_MAX);
+        line
+    }
+}
+
+/// `: member1 (2), member2 (1) and 3 more`, as many as there is space for.
+fn push_targets(line: &mut String, targets: &[TargetCluster], spare: usize) {
+    const MORE: usize = " and 1000000 more".len();
+    for (at, target) in targets.iter().enumerate() {
+        let before = if at == 0 { ": " } else { ", " };
+        let entry = if target.replicas > 0 {
+            format!("{before}{} ({})", target.name, target.replicas)
+        } else {
+            format!("{before}{}", target.name)
+        };
+        let is_last = at + 1 == targets.len();
+        let needed = line.chars().count() + entry.chars().count() + if is_last { 0 } else { MORE };
+        if needed > spare {
+            let more = format!(" and {} more", targets.len() - at);
+            line.push_str(if at == 0 { "" } else { &more });
+            return;
+        }
+        line.push_str(&entry);
+    }
+}
+
+/// `; 3 refused: 2 untolerated taint, 1 affinity`, most frequent reason first.
+fn refusals(attempt: &Attempt) -> String {
+    if attempt.refused.is_empty() {
+        return String::new();
+    }
+    let mut counts: Vec<(usize, &'static str)> = Vec::new();
+    for refused in &attempt.refused {
+        let word = refused.cause.word();
+        match counts.iter_mut().find(|(_, known)| *known == word) {
+            Some((count, _)) => *count += 1,
+            None => counts.push((1, word)),
+        }
+    }
+    counts.sort_by_key(|(count, word)| (std::cmp::Reverse(*count), *word));
+    let reasons: Vec<String> = counts.iter().map(|(count, word)| format!("{count} {word}")).collect();
+    format!("; {} refused: {}", attempt.refused.len(), reasons.join(", "))
+}
+
+/// Cuts a text to so many characters, with a sign that there was more.
+fn cut(text: &mut String, most: usize) {
+    if text.chars().count() > most {
+        let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+        *text = kept + "…";
+    }
+}
+
+impl PartialEq for Trace {
+    /// Traces are equal when they tell the same of clusters of the same names.
+    fn eq(&self, other: &Self) -> bool {
+        let names = |trace: &Self| -> Vec<Arc<str>> {
+            let members = trace.question.as_ref().map(|q| q.snapshot.members()).unwrap_or_default();
+            members.iter().map(|member| Arc::clone(member.name())).collect()
+        };
+        self.attempts == other.attempts && names(self) == names(other)
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Trace").field(&self.to_string()).finish()
     }
 }
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.attempts.iter().try_for_each(|attempt| attempt.fmt(f))
+        self.explain().fmt(f)
     }
 }
 
-impl fmt::Display for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(affinity) = &self.affinity {
-            writeln!(f, "affinity {affinity}")?;
-        }
-        for (cluster, refusal) in &self.refused {
-            writeln!(f, "{cluster}: refused by {}: {refusal}", refusal.plugin())?;
-        }
-        for c in &self.candidates {
-            write!(f, "{}: score {}, available {}", c.cluster, c.score, Room(c.available))?;
-            if let Some(assigned) = c.assigned {
-                write!(f, ", has {assigned}")?;
-            }
-            if c.tier > 0 {
-                write!(f, ", tier {}", c.tier)?;
-            }
-            writeln!(f)?;
-        }
-        for region in &self.regions {
-            let chosen = if region.chosen { ", chosen" } else { "" };
-            writeln!(
-                f,
-                "region {}: {} clusters, score {}{chosen}",
-                region.name, region.clusters, region.score
-            )?;
-        }
-        if self.selected.len() < self.candidates.len() && !self.selected.is_empty() {
-            writeln!(f, "selected {}", self.selected.join(", "))?;
-        }
-        self.divisions.iter().try_for_each(|division| writeln!(f, "{division}"))?;
-        if let Some(failure) = &self.failure {
-            return writeln!(f, "=> {failure}");
-        }
-        let placed: Vec<String> =
-            self.placed.iter().map(|(cluster, replicas)| format!("{cluster} {replicas}")).collect();
-        writeln!(f, "=> {}", if placed.is_empty() { "no cluster".to_owned() } else { placed.join(", ") })
-    }
-}
-
-impl fmt::Display for Division {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.strategy.name(), self.mode.text())?;
-        if self.mode != Mode::Unchanged {
-            write!(f, " {}:", self.replicas)?;
-        }
-        for Share { cluster, weight, replicas } in &self.shares {
-            write!(f, " {cluster} {replicas} (weight {})", Room(*weight))?;
-        }
-        Ok(())
-    }
-}
-
-/// A number of replicas where the largest 32-bit number means that there is no limit.
-struct Room(i64);
-
-impl fmt::Display for Room {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 >= i64::from(i32::MAX) { f.write_str("any") } else { write!(f, "{}", self.0) }
+impl Serialize for Trace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.explain().serialize(serializer)
     }
 }

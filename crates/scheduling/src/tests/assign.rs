@@ -219,8 +219,9 @@ fn the_trace_tells_how_replicas_were_divided() {
         m3: refused by TaintToleration: cluster(s) had untolerated taint {k:NoSchedule}
         m1: score 100, available 12, has 2
         m2: score 0, available 30
-        DynamicWeight added 6: m1 2 (weight 10) m2 4 (weight 30)
+        DynamicWeight added 6: m1 4 (had 2, weight 10) m2 4 (weight 30)
         => m1 4, m2 4
+        hint: only TaintToleration keeps out m3: tolerate k:NoSchedule
     "#]]
     .assert_eq(&story.run().trace.to_string());
 }
@@ -234,24 +235,26 @@ fn the_trace_is_data_too() {
             {
               "affinity": null,
               "refused": [
-                [
-                  "m2",
-                  {
-                    "plugin": "TaintToleration",
-                    "reason": "cluster(s) had untolerated taint {k:NoSchedule}"
-                  }
-                ]
+                {
+                  "cluster": "m2",
+                  "plugin": "TaintToleration",
+                  "reason": "cluster(s) had untolerated taint {k:NoSchedule}",
+                  "alsoRefusedBy": [],
+                  "needs": "tolerate k:NoSchedule"
+                }
               ],
               "candidates": [
                 {
                   "cluster": "m1",
                   "score": 0,
                   "tier": 0,
+                  "allocatable": 10,
+                  "assigned": null,
                   "available": 10,
-                  "assigned": null
+                  "lacks": null
                 }
               ],
-              "regions": [],
+              "spreads": [],
               "selected": [
                 "m1"
               ],
@@ -259,23 +262,37 @@ fn the_trace_is_data_too() {
                 {
                   "strategy": "DynamicWeight",
                   "mode": "up",
+                  "tier": null,
                   "replicas": 8,
+                  "room": 10,
                   "shares": [
                     {
                       "cluster": "m1",
                       "weight": 10,
+                      "previous": 0,
+                      "seats": 8,
                       "replicas": 8
                     }
                   ]
                 }
               ],
               "placed": [
-                [
-                  "m1",
-                  8
-                ]
+                {
+                  "cluster": "m1",
+                  "replicas": 8
+                }
               ],
-              "failure": null
+              "failure": null,
+              "hints": [
+                {
+                  "kind": "oneFilterAway",
+                  "plugin": "TaintToleration",
+                  "change": "tolerate k:NoSchedule",
+                  "clusters": [
+                    "m2"
+                  ]
+                }
+              ]
             }
           ]
         }"#]]

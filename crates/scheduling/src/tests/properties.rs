@@ -90,8 +90,9 @@ fn a_refused_cluster_is_never_chosen() {
     for seed in SEEDS {
         let story = world(seed);
         let outcome = story.run();
+        let explanation = outcome.trace.explain();
         let refused: Vec<&str> =
-            outcome.trace.attempts.iter().flat_map(|a| &a.refused).map(|(name, _)| name.as_ref()).collect();
+            explanation.attempts.iter().flat_map(|a| &a.refused).map(|r| r.cluster.as_str()).collect();
         for chosen in outcome.result.into_iter().flatten() {
             assert!(!refused.contains(&chosen.name.as_str()), "seed {seed}: {}", chosen.name);
         }
@@ -165,7 +166,8 @@ fn what_fits_is_only_said_not_to_fit_when_all_are_refused() {
     for seed in SEEDS {
         let outcome = world(seed).run();
         if matches!(outcome.result, Err(Error::Fit { .. })) {
-            assert!(outcome.trace.attempts.iter().all(|a| a.candidates.is_empty()), "seed {seed}");
+            let explanation = outcome.trace.explain();
+            assert!(explanation.attempts.iter().all(|a| a.candidates.is_empty()), "seed {seed}");
         }
     }
 }
@@ -197,7 +199,8 @@ fn overflow_is_used_only_when_the_primary_clusters_are_full() {
         let outcome = story.run();
         let Ok(clusters) = &outcome.result else { continue };
         assert_eq!(clusters.iter().map(|c| c.replicas).sum::<i32>(), story.spec.replicas, "seed {seed}");
-        let candidates = &outcome.trace.attempts[0].candidates;
+        let explanation = outcome.trace.explain();
+        let candidates = &explanation.attempts[0].candidates;
         let in_tier = |tier: u32| candidates.iter().filter(move |c| c.tier == tier);
         let placed =
             |name: &str| clusters.iter().find(|c| c.name == name).map_or(0, |c| i64::from(c.replicas));
@@ -205,7 +208,7 @@ fn overflow_is_used_only_when_the_primary_clusters_are_full() {
             continue;
         }
         overflown += 1;
-        let room: i64 = in_tier(0).map(|c| c.available).sum();
+        let room: i64 = in_tier(0).filter_map(|c| c.available).sum();
         let used: i64 = in_tier(0).map(|c| placed(&c.cluster)).sum();
         assert_eq!(used, room, "seed {seed}: {}", outcome.trace);
     }

@@ -114,12 +114,6 @@ fn too_few_regions_or_clusters_in_them_are_errors() {
 }
 
 #[test]
-fn zones_and_providers_cannot_be_selected_by_alone() {
-    story(&["m1 zone=a"], 1, spread("zone 1..1", "Duplicated"))
-        .goes("failed to select clusters: just support cluster and region spread constraint");
-}
-
-#[test]
 fn the_trace_shows_the_regions_compared() {
     let story = story(&REGIONS[..4], 4, spread("region 1..1, cluster 1..1", "Dynamic"));
     expect![[r#"
@@ -127,8 +121,9 @@ fn the_trace_shows_the_regions_compared() {
         m2: score 0, available 20
         m1: score 0, available 10
         m4: score 0, available 5
-        region ap: 2 clusters, score 4000, chosen
-        region eu: 2 clusters, score 4000
+        region 1..1:
+          ap: 2 clusters, score 4000, chosen
+          eu: 2 clusters, score 4000, not chosen: 1 groups are the most allowed, and the chosen ones suit at least as well
         selected m2
         DynamicWeight added 4: m2 4 (weight 20)
         => m2 4
