@@ -8,40 +8,45 @@ mod load_balancer;
 mod pod;
 mod reflect;
 mod replicas;
+mod requirements;
 mod retain;
 
 use api::config::DependentObjectReference;
-use api::work::{AggregatedStatusItem, ReplicaRequirements};
-use machinery::{GroupVersionKind, Object};
+use api::work::AggregatedStatusItem;
+use machinery::Object;
 use serde_json::Value;
 
-use crate::{Error, Layer, Operation, Result};
+pub(crate) use dependencies::of_pod_template as pod_dependencies;
+pub use requirements::Gates;
+pub(crate) use requirements::requirements;
 
-type Replicas = fn(&Object) -> Result<(i64, Option<ReplicaRequirements>)>;
+use crate::kind::Kind;
+use crate::{Operation, Replicas, Result};
+
+type GetReplicas = fn(&Object, Gates) -> Result<Replicas>;
 type Revise = fn(&mut Object, i64);
 type Retain = fn(&mut Object, &Object) -> Result<()>;
 type Reflect = fn(&Object, &Value) -> Option<Value>;
-type Aggregate = fn(&mut Object, &[AggregatedStatusItem]);
+type Aggregate = fn(&mut Object, &[AggregatedStatusItem]) -> Result<(), String>;
 type Health = fn(&Object) -> bool;
 type Dependencies = fn(&Object) -> Vec<DependentObjectReference>;
 
 /// The hooks of one kind.
-struct Hooks {
-    api_version: &'static str,
-    kind: &'static str,
-    replicas: Option<Replicas>,
-    revise: Option<Revise>,
-    retain: Option<Retain>,
-    reflect: Option<Reflect>,
-    aggregate: Option<Aggregate>,
-    health: Option<Health>,
-    dependencies: Option<Dependencies>,
+#[derive(Clone, Copy)]
+pub(crate) struct Hooks {
+    kind: Kind<'static>,
+    pub(crate) replicas: Option<GetReplicas>,
+    pub(crate) revise: Option<Revise>,
+    pub(crate) retain: Option<Retain>,
+    pub(crate) reflect: Option<Reflect>,
+    pub(crate) aggregate: Option<Aggregate>,
+    pub(crate) health: Option<Health>,
+    pub(crate) dependencies: Option<Dependencies>,
 }
 
-const fn hooks(api_version: &'static str, kind: &'static str) -> Hooks {
+const fn hooks(group: &'static str, version: &'static str, kind: &'static str) -> Hooks {
     Hooks {
-        api_version,
-        kind,
+        kind: Kind { kind, group, version },
         replicas: None,
         revise: None,
         retain: None,
@@ -50,6 +55,34 @@ const fn hooks(api_version: &'static str, kind: &'static str) -> Hooks {
         health: None,
         dependencies: None,
     }
+}
+
+impl Hooks {
+    /// Whether there is a hook for an operation.
+    pub(crate) fn has(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::InterpretReplica => self.replicas.is_some(),
+            Operation::InterpretComponent => false,
+            Operation::ReviseReplica => self.revise.is_some(),
+            Operation::Retain => self.retain.is_some(),
+            Operation::AggregateStatus => self.aggregate.is_some(),
+            Operation::InterpretStatus => true,
+            Operation::InterpretHealth => self.health.is_some(),
+            Operation::InterpretDependency => self.dependencies.is_some(),
+        }
+    }
+}
+
+/// The hooks of a built-in kind.
+pub(crate) fn find(kind: Kind<'_>) -> Option<&'static Hooks> {
+    KINDS.iter().find(|hooks| hooks.kind == kind)
+}
+
+/// The part of the status that is reported. Of a kind that is not built in it is all of it.
+pub(crate) fn reflect_status(object: &Object) -> Option<Value> {
+    let status = object.at("/status").filter(|status| !status.is_null())?;
+    let hook = find(Kind::of(object)).and_then(|hooks| hooks.reflect);
+    hook.unwrap_or(reflect::whole)(object, status)
 }
 
 static KINDS: [Hooks; 16] = [
@@ -61,7 +94,7 @@ static KINDS: [Hooks; 16] = [
         aggregate: Some(aggregate::deployment),
         health: Some(health::deployment),
         dependencies: Some(dependencies::of_template),
-        ..hooks("apps/v1", "Deployment")
+        ..hooks("apps", "v1", "Deployment")
     },
     Hooks {
         replicas: Some(replicas::of_spec),
@@ -70,7 +103,7 @@ static KINDS: [Hooks; 16] = [
         aggregate: Some(aggregate::replica_set),
         health: Some(health::replica_set),
         dependencies: Some(dependencies::of_template),
-        ..hooks("apps/v1", "ReplicaSet")
+        ..hooks("apps", "v1", "ReplicaSet")
     },
     Hooks {
         replicas: Some(replicas::of_spec),
@@ -79,14 +112,14 @@ static KINDS: [Hooks; 16] = [
         aggregate: Some(aggregate::stateful_set),
         health: Some(health::deployment),
         dependencies: Some(dependencies::of_stateful_set),
-        ..hooks("apps/v1", "StatefulSet")
+        ..hooks("apps", "v1", "StatefulSet")
     },
     Hooks {
         reflect: Some(reflect::daemon_set),
         aggregate: Some(aggregate::daemon_set),
         health: Some(health::daemon_set),
         dependencies: Some(dependencies::of_template),
-        ..hooks("apps/v1", "DaemonSet")
+        ..hooks("apps", "v1", "DaemonSet")
     },
     Hooks {
         replicas: Some(replicas::of_job),
@@ -95,12 +128,12 @@ static KINDS: [Hooks; 16] = [
         reflect: Some(reflect::job),
         aggregate: Some(job::aggregate),
         dependencies: Some(dependencies::of_template),
-        ..hooks("batch/v1", "Job")
+        ..hooks("batch", "v1", "Job")
     },
     Hooks {
         aggregate: Some(job::aggregate_cron_job),
         dependencies: Some(dependencies::of_cron_job),
-        ..hooks("batch/v1", "CronJob")
+        ..hooks("batch", "v1", "CronJob")
     },
     Hooks {
         replicas: Some(replicas::of_pod),
@@ -108,126 +141,48 @@ static KINDS: [Hooks; 16] = [
         aggregate: Some(pod::aggregate),
         health: Some(health::pod),
         dependencies: Some(dependencies::of_pod),
-        ..hooks("v1", "Pod")
+        ..hooks("", "v1", "Pod")
     },
     Hooks {
         retain: Some(retain::service),
         reflect: Some(reflect::service),
         aggregate: Some(load_balancer::aggregate_service),
         health: Some(health::service),
-        ..hooks("v1", "Service")
+        ..hooks("", "v1", "Service")
     },
     Hooks {
         reflect: Some(reflect::whole),
         aggregate: Some(load_balancer::aggregate_ingress),
         health: Some(health::load_balancer),
         dependencies: Some(dependencies::of_ingress),
-        ..hooks("networking.k8s.io/v1", "Ingress")
+        ..hooks("networking.k8s.io", "v1", "Ingress")
     },
-    Hooks { retain: Some(retain::service_account), ..hooks("v1", "ServiceAccount") },
-    Hooks { retain: Some(retain::secret), ..hooks("v1", "Secret") },
+    Hooks { retain: Some(retain::service_account), ..hooks("", "v1", "ServiceAccount") },
+    Hooks { retain: Some(retain::secret), ..hooks("", "v1", "Secret") },
     Hooks {
         retain: Some(retain::volume_claim),
         aggregate: Some(pod::aggregate_volume_claim),
         health: Some(health::volume_claim),
-        ..hooks("v1", "PersistentVolumeClaim")
+        ..hooks("", "v1", "PersistentVolumeClaim")
     },
     Hooks {
         retain: Some(retain::volume),
         aggregate: Some(pod::aggregate_volume),
-        ..hooks("v1", "PersistentVolume")
+        ..hooks("", "v1", "PersistentVolume")
     },
     Hooks {
         reflect: Some(reflect::disruption_budget),
         aggregate: Some(aggregate::disruption_budget),
         health: Some(health::disruption_budget),
-        ..hooks("policy/v1", "PodDisruptionBudget")
+        ..hooks("policy", "v1", "PodDisruptionBudget")
     },
     Hooks {
         reflect: Some(reflect::autoscaler),
         aggregate: Some(aggregate::autoscaler),
-        ..hooks("autoscaling/v2", "HorizontalPodAutoscaler")
+        ..hooks("autoscaling", "v2", "HorizontalPodAutoscaler")
     },
     Hooks {
         dependencies: Some(dependencies::of_service_import),
-        ..hooks("multicluster.x-k8s.io/v1alpha1", "ServiceImport")
+        ..hooks("multicluster.x-k8s.io", "v1alpha1", "ServiceImport")
     },
 ];
-
-fn find(api_version: &str, kind: &str) -> Option<&'static Hooks> {
-    KINDS.iter().find(|hooks| hooks.kind == kind && hooks.api_version == api_version)
-}
-
-/// The last layer: what is known about the kinds every cluster has. It answers
-/// [`Operation::InterpretStatus`] for every kind.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Native;
-
-impl Native {
-    fn hooks(operation: Operation, object: &Object) -> Result<&'static Hooks> {
-        find(object.api_version(), object.kind()).ok_or_else(|| Error::no_hook(operation, object))
-    }
-}
-
-impl Layer for Native {
-    fn has(&self, kind: &GroupVersionKind, operation: Operation) -> bool {
-        if operation == Operation::InterpretStatus {
-            return true;
-        }
-        let Some(hooks) = find(&kind.api_version(), &kind.kind) else { return false };
-        match operation {
-            Operation::InterpretReplica => hooks.replicas.is_some(),
-            Operation::InterpretComponent => false,
-            Operation::ReviseReplica => hooks.revise.is_some(),
-            Operation::Retain => hooks.retain.is_some(),
-            Operation::AggregateStatus => hooks.aggregate.is_some(),
-            Operation::InterpretStatus => true,
-            Operation::InterpretHealth => hooks.health.is_some(),
-            Operation::InterpretDependency => hooks.dependencies.is_some(),
-        }
-    }
-
-    fn replicas(&self, object: &Object) -> Result<(i64, Option<ReplicaRequirements>)> {
-        let operation = Operation::InterpretReplica;
-        let hook = Self::hooks(operation, object)?.replicas;
-        hook.ok_or_else(|| Error::no_hook(operation, object))?(object)
-    }
-
-    fn revise_replicas(&self, object: &mut Object, replicas: i64) -> Result<()> {
-        let operation = Operation::ReviseReplica;
-        let hook = Self::hooks(operation, object)?.revise;
-        hook.ok_or_else(|| Error::no_hook(operation, object))?(object, replicas);
-        Ok(())
-    }
-
-    fn retain(&self, desired: &mut Object, observed: &Object) -> Result<()> {
-        let operation = Operation::Retain;
-        let hook = Self::hooks(operation, desired)?.retain;
-        hook.ok_or_else(|| Error::no_hook(operation, desired))?(desired, observed)
-    }
-
-    fn reflect_status(&self, object: &Object) -> Result<Option<Value>> {
-        let Some(status) = object.at("/status") else { return Ok(None) };
-        let hook = find(object.api_version(), object.kind()).and_then(|hooks| hooks.reflect);
-        Ok(hook.unwrap_or(reflect::whole)(object, status))
-    }
-
-    fn aggregate_status(&self, template: &mut Object, items: &[AggregatedStatusItem]) -> Result<()> {
-        let operation = Operation::AggregateStatus;
-        let hook = Self::hooks(operation, template)?.aggregate;
-        hook.ok_or_else(|| Error::no_hook(operation, template))?(template, items);
-        Ok(())
-    }
-
-    fn health(&self, object: &Object) -> Result<bool> {
-        let operation = Operation::InterpretHealth;
-        let hook = Self::hooks(operation, object)?.health;
-        Ok(hook.ok_or_else(|| Error::no_hook(operation, object))?(object))
-    }
-
-    fn dependencies(&self, object: &Object) -> Result<Vec<DependentObjectReference>> {
-        let operation = Operation::InterpretDependency;
-        let hook = Self::hooks(operation, object)?.dependencies;
-        Ok(hook.ok_or_else(|| Error::no_hook(operation, object))?(object))
-    }
-}

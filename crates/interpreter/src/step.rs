@@ -7,11 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use api::config::InterpreterResponse;
 use machinery::{Object, ObjectKey};
 use serde_json::Value;
 
-use crate::webhook::{self, Webhook};
+use crate::webhook::{self, Reader, Webhook};
 use crate::{Error, Operation, Result};
 
 /// An answer, or a question for a webhook.
@@ -51,9 +50,6 @@ pub struct Question<T> {
     reader: Reader<T>,
 }
 
-/// Reads a valid response, given the request's object.
-pub(crate) type Reader<T> = fn(Value, InterpreterResponse) -> Result<T, String>;
-
 /// What a question is about, for errors.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
@@ -67,7 +63,7 @@ impl Subject {
         Self { operation, kind: object.kind().into(), key: object.key() }
     }
 
-    fn error(self, reason: impl Into<String>) -> Error {
+    pub(crate) fn error(self, reason: impl Into<String>) -> Error {
         Error { operation: self.operation, kind: self.kind, key: self.key, reason: reason.into() }
     }
 }
@@ -84,8 +80,7 @@ impl<T> Question<T> {
     pub fn read(self, response: &Value) -> Result<T> {
         let Self { webhook, mut body, subject, reader } = self;
         let request = body.get_mut("request").map(Value::take).unwrap_or_default();
-        webhook::read(&webhook, subject.operation, request, response, reader)
-            .map_err(|why| subject.error(why))
+        webhook::read(&webhook, request, response, reader).map_err(|why| subject.error(why))
     }
 
     /// The error of a webhook that could not be called.

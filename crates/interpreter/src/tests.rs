@@ -49,42 +49,8 @@ mod reflection;
 mod replicas;
 mod retention;
 
-mod layers {
-    use super::*;
-
-    struct Always(i64);
-
-    impl Layer for Always {
-        fn has(&self, kind: &GroupVersionKind, operation: Operation) -> bool {
-            kind.kind == "Deployment" && operation == Operation::InterpretReplica
-        }
-
-        fn replicas(&self, _object: &Object) -> Result<(i64, Option<ReplicaRequirements>)> {
-            Ok((self.0, None))
-        }
-    }
-
-    #[test]
-    fn the_first_with_a_hook_answers_alone() {
-        let interpreter = Interpreter::new(vec![Box::new(Always(1)), Box::new(Always(2))]);
-        let replicas = |object: &Object| interpreter.replicas(object).now().unwrap().map(|(n, _)| n);
-        assert_eq!(replicas(&deployment(json!({ "spec": { "replicas": 9 } }))), Some(1));
-        assert_eq!(replicas(&object("apps/v1", "ReplicaSet", json!({ "spec": { "replicas": 9 } }))), Some(9));
-    }
-
-    #[test]
-    fn has_is_true_when_any_layer_knows() {
-        let native = Interpreter::native();
-        let kind = |api_version: &str, kind: &str| GroupVersionKind::from_api_version(api_version, kind);
-        for (gvk, operation, expected) in [
-            (kind("apps/v1", "Deployment"), Operation::ReviseReplica, true),
-            (kind("apps/v1beta1", "Deployment"), Operation::ReviseReplica, false),
-            (kind("v1", "Pod"), Operation::ReviseReplica, false),
-            (kind("batch/v1", "Job"), Operation::InterpretHealth, false),
-            (kind("example.io/v1", "X"), Operation::InterpretStatus, true),
-            (kind("example.io/v1", "X"), Operation::AggregateStatus, false),
-        ] {
-            assert_eq!(native.has(&gvk, operation), expected, "{gvk} {operation}");
-        }
-    }
-}
+mod bundled;
+mod layers;
+mod properties;
+mod scripts;
+mod webhooks;

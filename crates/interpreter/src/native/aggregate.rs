@@ -6,88 +6,126 @@ use api::work::AggregatedStatusItem;
 use machinery::Object;
 use serde_json::Value;
 
-/// Adds up a field over all items that have a status; an absent field counts 0.
-pub(super) fn sum(items: &[AggregatedStatusItem], field: &str) -> i64 {
-    let values = items.iter().filter_map(|item| item.status.as_ref()?.get(field)?.as_i64());
-    values.fold(0, i64::saturating_add)
+/// A whole number of a member's status; absent and null count 0.
+fn number(item: &AggregatedStatusItem, field: &str) -> Result<i64, String> {
+    match item.status.as_ref().and_then(|status| status.get(field)) {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => value.as_i64().ok_or_else(|| {
+            format!("the status of cluster {} has no whole number in {field}", item.cluster_name)
+        }),
+    }
 }
 
-/// Sums up `always` fields, and writes `optional` fields when the sum is not 0 or the old one has to go.
-fn set_sums(template: &mut Object, items: &[AggregatedStatusItem], always: &[&str], optional: &[&str]) {
-    for field in always {
-        template.set(&format!("/status/{field}"), sum(items, field));
+/// Adds up a field over all items that have a status.
+pub(super) fn sum(items: &[AggregatedStatusItem], field: &str) -> Result<i64, String> {
+    items.iter().try_fold(0_i64, |sum, item| Ok(sum.saturating_add(number(item, field)?)))
+}
+
+/// The numbers of a status, to be written together or, when none is new, not at all.
+struct Counters<'a> {
+    template: &'a mut Object,
+    items: &'a [AggregatedStatusItem],
+    /// Name, new value, and whether the API writes it when it is 0.
+    values: Vec<(&'static str, i64, bool)>,
+}
+
+impl<'a> Counters<'a> {
+    /// Sums up `always` fields, which are written even when they are 0, and `optional` ones.
+    fn sums(
+        template: &'a mut Object,
+        items: &'a [AggregatedStatusItem],
+        always: &[&'static str],
+        optional: &[&'static str],
+    ) -> Result<Self, String> {
+        let mut values = Vec::with_capacity(always.len() + optional.len() + 1);
+        for field in always {
+            values.push((*field, sum(items, field)?, true));
+        }
+        for field in optional {
+            values.push((*field, sum(items, field)?, false));
+        }
+        Ok(Self { template, items, values })
     }
-    for field in optional {
-        let pointer = format!("/status/{field}");
-        match sum(items, field) {
-            0 => drop(template.remove(&pointer)),
-            total => template.set(&pointer, total),
+
+    /// The template counts as observed once every member has observed it; until then the old value stays.
+    fn with_generation(mut self, is_current: fn(&AggregatedStatusItem, i64) -> bool) -> Self {
+        let generation = self.template.generation();
+        let observed = if self.items.iter().all(|item| is_current(item, generation)) {
+            generation
+        } else {
+            self.old("observedGeneration")
+        };
+        self.values.push(("observedGeneration", observed, false));
+        self
+    }
+
+    fn old(&self, field: &str) -> i64 {
+        let status = self.template.at("/status");
+        status.and_then(|status| status.get(field)?.as_i64()).unwrap_or(0)
+    }
+
+    fn write(self) {
+        if self.values.iter().all(|(field, value, _)| self.old(field) == *value) {
+            return;
+        }
+        for (field, value, always) in self.values {
+            let pointer = format!("/status/{field}");
+            if value == 0 && !always {
+                self.template.remove(&pointer);
+            } else {
+                self.template.set(&pointer, value);
+            }
         }
     }
 }
 
-/// Whether a member reports about the template's latest specification.
+fn reported(item: &AggregatedStatusItem, field: &str) -> i64 {
+    item.status.as_ref().and_then(|status| status.get(field)?.as_i64()).unwrap_or(0)
+}
+
+/// Whether a member reports about the template's latest specification, and has observed it.
 fn is_current(item: &AggregatedStatusItem, template_generation: i64) -> bool {
-    let Some(status) = &item.status else { return false };
-    let number = |field: &str| status.get(field).and_then(Value::as_i64);
-    let member_observed = number("observedGeneration").unwrap_or(0) >= number("generation").unwrap_or(0);
-    member_observed && number("resourceTemplateGeneration").unwrap_or(0) >= template_generation
+    is_made_from(item, template_generation)
+        && reported(item, "observedGeneration") >= reported(item, "generation")
 }
 
-/// The template counts as observed once every member has observed it; until then the old value stays.
-fn set_observed_generation(template: &mut Object, is_observed: bool) {
-    let observed = if is_observed {
-        template.generation()
-    } else {
-        template.i64_at("/status/observedGeneration").unwrap_or(0)
-    };
-    match observed {
-        0 => drop(template.remove("/status/observedGeneration")),
-        generation => template.set("/status/observedGeneration", generation),
-    }
+/// Whether a member's copy was made from the template's latest specification.
+fn is_made_from(item: &AggregatedStatusItem, template_generation: i64) -> bool {
+    item.status.is_some() && reported(item, "resourceTemplateGeneration") >= template_generation
 }
 
-fn with_generation(template: &mut Object, items: &[AggregatedStatusItem]) {
-    let generation = template.generation();
-    let observed = items.iter().all(|item| is_current(item, generation));
-    set_observed_generation(template, observed);
-}
-
-pub(super) fn deployment(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn deployment(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
     let fields = ["replicas", "readyReplicas", "updatedReplicas", "availableReplicas", "unavailableReplicas"];
-    set_sums(template, items, &[], &fields);
-    with_generation(template, items);
+    Counters::sums(template, items, &[], &fields)?.with_generation(is_current).write();
+    Ok(())
 }
 
-pub(super) fn replica_set(template: &mut Object, items: &[AggregatedStatusItem]) {
-    set_sums(template, items, &["replicas"], &["readyReplicas", "availableReplicas"]);
-    with_generation(template, items);
+pub(super) fn replica_set(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
+    let optional = ["readyReplicas", "availableReplicas"];
+    Counters::sums(template, items, &["replicas"], &optional)?.with_generation(is_current).write();
+    Ok(())
 }
 
 /// The members' own `observedGeneration` is not reported for this kind, so that the generation of the
-/// template a copy was made from decides alone.
-pub(super) fn stateful_set(template: &mut Object, items: &[AggregatedStatusItem]) {
+/// template a copy was made from decides alone. Karmada compares that with the member's generation.
+pub(super) fn stateful_set(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
+    let always = ["replicas", "availableReplicas"];
     let optional = ["readyReplicas", "currentReplicas", "updatedReplicas"];
-    set_sums(template, items, &["replicas", "availableReplicas"], &optional);
-    let generation = template.generation();
-    let observed = items.iter().all(|item| {
-        let made_from = item.status.as_ref().and_then(|s| s.get("resourceTemplateGeneration")?.as_i64());
-        made_from.unwrap_or(0) >= generation
-    });
-    set_observed_generation(template, observed);
+    Counters::sums(template, items, &always, &optional)?.with_generation(is_made_from).write();
+    Ok(())
 }
 
-pub(super) fn daemon_set(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn daemon_set(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
     let always = ["currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"];
     let optional = ["updatedNumberScheduled", "numberAvailable", "numberUnavailable"];
-    set_sums(template, items, &always, &optional);
-    with_generation(template, items);
+    Counters::sums(template, items, &always, &optional)?.with_generation(is_current).write();
+    Ok(())
 }
 
 /// A disrupted pod's name alone may exist in several members.
-pub(super) fn disruption_budget(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn disruption_budget(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
     let always = ["disruptionsAllowed", "expectedPods", "desiredHealthy", "currentHealthy"];
-    set_sums(template, items, &always, &[]);
+    Counters::sums(template, items, &always, &[])?.write();
     let mut disrupted = serde_json::Map::new();
     for item in items {
         let pods = item.status.as_ref().and_then(|s| s.get("disruptedPods")?.as_object());
@@ -100,8 +138,10 @@ pub(super) fn disruption_budget(template: &mut Object, items: &[AggregatedStatus
     } else {
         template.set("/status/disruptedPods", disrupted);
     }
+    Ok(())
 }
 
-pub(super) fn autoscaler(template: &mut Object, items: &[AggregatedStatusItem]) {
-    set_sums(template, items, &["desiredReplicas"], &["currentReplicas"]);
+pub(super) fn autoscaler(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
+    Counters::sums(template, items, &["desiredReplicas"], &["currentReplicas"])?.write();
+    Ok(())
 }

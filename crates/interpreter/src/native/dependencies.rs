@@ -16,7 +16,7 @@ struct Names<'a> {
 }
 
 /// Where a volume keeps the name of a secret.
-const VOLUME_SECRETS: [&str; 11] = [
+const VOLUME_SECRETS: [&str; 10] = [
     "/secret/secretName",
     "/azureFile/secretName",
     "/cephfs/secretRef/name",
@@ -27,7 +27,6 @@ const VOLUME_SECRETS: [&str; 11] = [
     "/iscsi/secretRef/name",
     "/storageos/secretRef/name",
     "/csi/nodePublishSecretRef/name",
-    "/glusterfs/secretRef/name",
 ];
 
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
@@ -99,6 +98,11 @@ fn of_pod_spec(spec: Option<&Value>, namespace: &str) -> Vec<DependentObjectRefe
         names.into_iter().map(move |name| reference(kind, namespace, name)).collect::<Vec<_>>()
     });
     references.collect()
+}
+
+/// What the pods of a template need.
+pub(crate) fn of_pod_template(template: &Value, namespace: &str) -> Vec<DependentObjectReference> {
+    of_pod_spec(template.get("spec"), namespace)
 }
 
 pub(super) fn of_template(object: &Object) -> Vec<DependentObjectReference> {

@@ -15,8 +15,14 @@ fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
     })
 }
 
-fn is_finished(status: &Value) -> bool {
-    condition(status, "Complete").is_some() || condition(status, "Failed").is_some()
+/// How a Job ended: the first of its conditions that ends one.
+fn end(status: &Value) -> Option<&str> {
+    let conditions = status.get("conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().find_map(|condition| {
+        let kind = condition.get("type").and_then(Value::as_str);
+        let is_true = condition.get("status").and_then(Value::as_str) == Some("True");
+        kind.filter(|kind| is_true && matches!(*kind, "Complete" | "Failed"))
+    })
 }
 
 fn time<'a>(status: &'a Value, field: &str) -> Option<&'a str> {
@@ -38,29 +44,29 @@ fn merged(kind: &str, reason: &str, message: &str, statuses: &[&Value]) -> Value
 
 /// A finished template is left alone: the statuses of Jobs the members have cleaned up since would
 /// otherwise make it unfinished again.
-pub(super) fn aggregate(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn aggregate(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
     let old = template.at("/status").cloned().unwrap_or_default();
-    if is_finished(&old) {
-        return;
+    if end(&old).is_some() {
+        return Ok(());
     }
     let statuses: Vec<&Value> = items.iter().filter_map(|item| item.status.as_ref()).collect();
     let mut status = Map::new();
     for field in ["active", "succeeded", "failed"] {
-        match sum(items, field) {
+        match sum(items, field)? {
             0 => {}
             total => drop(status.insert(field.into(), total.into())),
         }
     }
-    let is_complete = |status: &&Value| condition(status, "Complete").is_some();
+    let is_complete = |status: &&Value| end(status) == Some("Complete");
     let all_complete = !items.is_empty() && statuses.len() == items.len() && statuses.iter().all(is_complete);
     let failed: Vec<&str> = items
         .iter()
-        .filter(|item| item.status.as_ref().is_some_and(|s| condition(s, "Failed").is_some()))
+        .filter(|item| item.status.as_ref().is_some_and(|s| end(s) == Some("Failed")))
         .map(|item| item.cluster_name.as_str())
         .collect();
     let mut conditions = Vec::new();
     if !failed.is_empty() {
-        let message = format!("Job executed failed in member clusters: {}", failed.join(", "));
+        let message = format!("Job executed failed in member clusters {}", failed.join(","));
         conditions.push(merged("Failed", "JobFailed", &message, &statuses));
     }
     if all_complete {
@@ -84,9 +90,13 @@ pub(super) fn aggregate(template: &mut Object, items: &[AggregatedStatusItem]) {
         status.insert("completionTime".into(), (*end).into());
     }
     template.set("/status", status);
+    Ok(())
 }
 
-pub(super) fn aggregate_cron_job(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn aggregate_cron_job(
+    template: &mut Object,
+    items: &[AggregatedStatusItem],
+) -> Result<(), String> {
     let statuses = || items.iter().filter_map(|item| item.status.as_ref());
     let mut status = Map::new();
     let active: Vec<Value> =
@@ -100,4 +110,5 @@ pub(super) fn aggregate_cron_job(template: &mut Object, items: &[AggregatedStatu
         }
     }
     template.set("/status", status);
+    Ok(())
 }

@@ -31,6 +31,7 @@ fn is_same(a: &Value, b: &Value) -> bool {
     ["hostname", "ip", "ipMode"].iter().all(|field| text(a, field) == text(b, field))
 }
 
+/// Adds the ports of one entry to those of another, each once.
 fn merge_ports(into: &mut Value, from: &Value) {
     let Some(from) = from.get("ports").and_then(Value::as_array) else { return };
     let Some(into) = into.as_object_mut() else { return };
@@ -41,7 +42,13 @@ fn merge_ports(into: &mut Value, from: &Value) {
             ports.push(port.clone());
         }
     }
-    ports.sort_by(port_order);
+}
+
+fn sort_ports(entry: &mut Value) {
+    if let Some(ports) = entry.get_mut("ports").and_then(Value::as_array_mut) {
+        ports.sort_by(port_order);
+        ports.dedup();
+    }
 }
 
 fn union(items: &[AggregatedStatusItem]) -> Vec<Value> {
@@ -58,6 +65,7 @@ fn union(items: &[AggregatedStatusItem]) -> Vec<Value> {
         }
     }
     entries.sort_by(order);
+    entries.iter_mut().for_each(sort_ports);
     entries
 }
 
@@ -70,12 +78,14 @@ fn set(template: &mut Object, items: &[AggregatedStatusItem]) {
     template.set("/status/loadBalancer", balancer);
 }
 
-pub(super) fn aggregate_service(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn aggregate_service(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
     if template.str_at("/spec/type") == Some("LoadBalancer") {
         set(template, items);
     }
+    Ok(())
 }
 
-pub(super) fn aggregate_ingress(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn aggregate_ingress(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
     set(template, items);
+    Ok(())
 }

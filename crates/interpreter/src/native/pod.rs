@@ -28,7 +28,7 @@ fn containers(items: &[AggregatedStatusItem], field: &str) -> Vec<Value> {
 }
 
 /// A member that has not reported yet counts as pending.
-pub(super) fn aggregate(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn aggregate(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
     let mut status = Map::new();
     for field in ["containerStatuses", "initContainerStatuses"] {
         let merged = containers(items, field);
@@ -44,21 +44,27 @@ pub(super) fn aggregate(template: &mut Object, items: &[AggregatedStatusItem]) {
         status.insert("phase".into(), phase.into());
     }
     template.set("/status", status);
+    Ok(())
 }
 
-pub(super) fn aggregate_volume(template: &mut Object, items: &[AggregatedStatusItem]) {
+pub(super) fn aggregate_volume(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
     let phases: Vec<&str> = items.iter().filter_map(phase).collect();
     let mut status = Map::new();
     if let Some(phase) = worst(&phases, &["Failed", "Pending", "Available", "Bound", "Released"]) {
         status.insert("phase".into(), phase.into());
     }
     template.set("/status", status);
+    Ok(())
 }
 
-/// Bound everywhere is bound; a claim lost anywhere is lost.
-pub(super) fn aggregate_volume_claim(template: &mut Object, items: &[AggregatedStatusItem]) {
+/// Bound everywhere is bound; a claim lost anywhere is lost; one that has no phase yet is not bound.
+pub(super) fn aggregate_volume_claim(
+    template: &mut Object,
+    items: &[AggregatedStatusItem],
+) -> Result<(), String> {
     let mut merged = "Bound";
-    for phase in items.iter().filter_map(phase) {
+    for item in items.iter().filter(|item| item.status.is_some()) {
+        let phase = phase(item).unwrap_or_default();
         if phase == "Lost" {
             merged = phase;
             break;
@@ -67,5 +73,10 @@ pub(super) fn aggregate_volume_claim(template: &mut Object, items: &[AggregatedS
             merged = phase;
         }
     }
-    template.set("/status", json!({ "phase": merged }));
+    let mut status = Map::new();
+    if !merged.is_empty() {
+        status.insert("phase".into(), merged.into());
+    }
+    template.set("/status", status);
+    Ok(())
 }

@@ -1,29 +1,51 @@
 //! How many replicas an object has, what one of them needs, and how to change the number.
 
-use api::work::ReplicaRequirements;
 use machinery::Object;
-use machinery::pod;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{Error, Operation, Result};
+use super::requirements::{Gates, requirements};
+use crate::{Error, Operation, Replicas, Result};
 
-/// Where an object keeps the specification of its pods.
-const TEMPLATE_SPEC: &str = "/spec/template/spec";
+/// Where an object keeps the template of its pods.
+const TEMPLATE: &str = "/spec/template";
 
-pub(super) fn of_spec(object: &Object) -> Result<(i64, Option<ReplicaRequirements>)> {
-    let replicas = object.i64_at("/spec/replicas").unwrap_or(0);
-    Ok((replicas, requirements(object, TEMPLATE_SPEC)?))
+/// A whole number; absent and null are the same.
+fn number(object: &Object, pointer: &str) -> Result<Option<i64>> {
+    match object.at(pointer) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_i64().map(Some).ok_or_else(|| {
+            let field = pointer[1..].replace('/', ".");
+            Error::new(Operation::InterpretReplica, object, format!("{field} is not a whole number"))
+        }),
+    }
+}
+
+fn with_requirements(
+    object: &Object,
+    replicas: i64,
+    template: Option<&Value>,
+    gates: Gates,
+) -> Result<Replicas> {
+    let needs = template.map_or(Ok(None), |template| requirements(template, gates));
+    needs.map(|needs| (replicas, needs)).map_err(|why| Error::new(Operation::InterpretReplica, object, why))
+}
+
+pub(super) fn of_spec(object: &Object, gates: Gates) -> Result<Replicas> {
+    let replicas = number(object, "/spec/replicas")?.unwrap_or(0);
+    with_requirements(object, replicas, object.at(TEMPLATE), gates)
 }
 
 /// A Job never runs more pods at once than it still has completions to reach.
-pub(super) fn of_job(object: &Object) -> Result<(i64, Option<ReplicaRequirements>)> {
-    let parallelism = object.i64_at("/spec/parallelism").unwrap_or(0);
-    let completions = object.i64_at("/spec/completions").unwrap_or(parallelism);
-    Ok((parallelism.min(completions), requirements(object, TEMPLATE_SPEC)?))
+pub(super) fn of_job(object: &Object, gates: Gates) -> Result<Replicas> {
+    let parallelism = number(object, "/spec/parallelism")?.unwrap_or(0);
+    let completions = number(object, "/spec/completions")?.unwrap_or(parallelism);
+    with_requirements(object, parallelism.min(completions), object.at(TEMPLATE), gates)
 }
 
-pub(super) fn of_pod(object: &Object) -> Result<(i64, Option<ReplicaRequirements>)> {
-    Ok((1, requirements(object, "/spec")?))
+/// A Pod is its own template, though its namespace is none of a template's business.
+pub(super) fn of_pod(object: &Object, gates: Gates) -> Result<Replicas> {
+    let needs = object.at("/spec").map_or(Ok(None), |spec| super::requirements::of_spec(spec, "", gates));
+    needs.map(|needs| (1, needs)).map_err(|why| Error::new(Operation::InterpretReplica, object, why))
 }
 
 /// Only a field that is there is changed: its absence has a meaning of its own.
@@ -39,65 +61,4 @@ pub(super) fn revise_spec(object: &mut Object, replicas: i64) {
 
 pub(super) fn revise_job(object: &mut Object, replicas: i64) {
     revise(object, "/spec/parallelism", replicas);
-}
-
-fn non_empty(value: Option<&Value>) -> Option<&Value> {
-    value.filter(|value| match value {
-        Value::Null => false,
-        Value::Object(map) => !map.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::String(_) | Value::Number(_) | Value::Bool(_) => true,
-    })
-}
-
-/// What binds a replica to certain nodes, in the wire form of a node claim.
-fn node_claim(spec: &Value) -> Option<Value> {
-    let affinity = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution";
-    let parts = [
-        ("nodeSelector", spec.get("nodeSelector")),
-        ("tolerations", spec.get("tolerations")),
-        ("hardNodeAffinity", spec.pointer(affinity)),
-    ];
-    let claim: Map<String, Value> = parts
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), non_empty(value)?.clone())))
-        .collect();
-    (!claim.is_empty()).then(|| claim.into())
-}
-
-/// Whether a resource takes part in scheduling: the common ones and scalar resources (extended ones,
-/// huge pages, attachable volumes).
-fn counts(resource: &str) -> bool {
-    matches!(resource, "cpu" | "memory" | "ephemeral-storage" | "pods")
-        || resource.starts_with("hugepages-")
-        || resource.starts_with("attachable-volumes-")
-        || (resource.contains('/') && !resource.starts_with("requests.") && !is_native(resource))
-}
-
-fn is_native(resource: &str) -> bool {
-    resource
-        .split_once('/')
-        .is_some_and(|(prefix, _)| prefix == "kubernetes.io" || prefix.ends_with(".kubernetes.io"))
-}
-
-/// What one replica needs, or nothing when it makes no demands.
-fn requirements(object: &Object, pointer: &str) -> Result<Option<ReplicaRequirements>> {
-    let Some(spec) = object.at(pointer) else { return Ok(None) };
-    let requests: Map<String, Value> = pod::requests(spec)
-        .into_iter()
-        .filter(|(resource, quantity)| counts(resource) && !quantity.is_zero())
-        .map(|(resource, quantity)| (resource, quantity.to_string().into()))
-        .collect();
-    let mut found = Map::new();
-    if let Some(claim) = node_claim(spec) {
-        found.insert("nodeClaim".into(), claim);
-    }
-    if !requests.is_empty() {
-        found.insert("resourceRequest".into(), requests.into());
-    }
-    if found.is_empty() {
-        return Ok(None);
-    }
-    let fail = |error: serde_json::Error| Error::new(Operation::InterpretReplica, object, error.to_string());
-    serde_json::from_value(found.into()).map(Some).map_err(fail)
 }

@@ -13,6 +13,14 @@ fn copy(desired: &mut Object, observed: &Object, pointer: &str) {
     }
 }
 
+/// Makes one field as the member has it, absent included.
+fn take(desired: &mut Object, observed: &Object, pointer: &str) {
+    match observed.at(pointer).filter(|value| !value.is_null()) {
+        Some(value) => desired.set(pointer, value.clone()),
+        None => drop(desired.remove(pointer)),
+    }
+}
+
 /// A labelled template leaves the number of replicas to the member, where an autoscaler sets it.
 pub(super) fn deployment(desired: &mut Object, observed: &Object) -> Result<()> {
     if desired.label(RETAIN_REPLICAS) != Some("true") {
@@ -31,7 +39,7 @@ pub(super) fn deployment(desired: &mut Object, observed: &Object) -> Result<()> 
 
 pub(super) fn pod(desired: &mut Object, observed: &Object) -> Result<()> {
     for field in ["/spec/nodeName", "/spec/serviceAccountName", "/spec/volumes"] {
-        copy(desired, observed, field);
+        take(desired, observed, field);
     }
     for containers in ["/spec/containers", "/spec/initContainers"] {
         let Some(observed) = observed.at(containers).and_then(Value::as_array) else { continue };
@@ -83,7 +91,9 @@ pub(super) fn secret(desired: &mut Object, observed: &Object) -> Result<()> {
 }
 
 pub(super) fn volume_claim(desired: &mut Object, observed: &Object) -> Result<()> {
-    copy(desired, observed, "/spec/volumeName");
+    if observed.str_at("/spec/volumeName").is_some_and(|name| !name.is_empty()) {
+        copy(desired, observed, "/spec/volumeName");
+    }
     Ok(())
 }
 

@@ -63,6 +63,26 @@ fn of_a_settled_workload_changes_nothing() {
 }
 
 #[test]
+fn leaves_a_template_whose_numbers_are_right_as_it_is() {
+    for (kind, status) in [
+        ("ReplicaSet", json!({})),
+        ("DaemonSet", json!({ "numberReady": 1, "conditions": [] })),
+        ("StatefulSet", json!({ "replicas": 0, "currentRevision": "r" })),
+    ] {
+        let ready = status["numberReady"].clone();
+        let template = object("apps/v1", kind, json!({ "status": status }));
+        assert_eq!(aggregated(&template, &[json!({ "numberReady": ready })]), status, "{kind}");
+    }
+}
+
+#[test]
+fn of_a_status_that_does_not_fit_is_an_error_that_names_the_cluster() {
+    let items = items(&[json!({ "replicas": 1 }), json!({ "replicas": "one" })]);
+    let error = Interpreter::native().aggregate_status(&template(json!({})), &items).now().unwrap_err();
+    assert_eq!(error.reason, "the status of cluster m2 has no whole number in replicas");
+}
+
+#[test]
 fn unites_addresses_named_first() {
     let service = object("v1", "Service", json!({ "spec": { "type": "LoadBalancer" } }));
     let member = |ingress: Value| json!({ "loadBalancer": { "ingress": ingress } });
@@ -126,7 +146,7 @@ fn fails_a_job_when_it_failed_anywhere_and_never_takes_that_back() {
     let failed = finished("Failed", "2030-01-01T01:00:00Z");
     let status = aggregated(&job, &[json!({ "active": 1 }), failed]);
     assert_eq!(status["conditions"][0]["reason"], "JobFailed");
-    assert!(status["conditions"][0]["message"].as_str().unwrap().ends_with("m2"));
+    assert_eq!(status["conditions"][0]["message"], "Job executed failed in member clusters m2");
     let job = object("batch/v1", "Job", json!({ "status": status.clone() }));
     assert_eq!(aggregated(&job, &[json!({ "active": 1 })]), status);
 }
@@ -164,9 +184,53 @@ fn shows_the_worst_phase() {
         ("PersistentVolumeClaim", vec!["Bound", ""], "Bound"),
         ("PersistentVolumeClaim", vec!["Bound", "Pending"], "Pending"),
         ("PersistentVolumeClaim", vec!["Lost", "Pending"], "Lost"),
+        ("PersistentVolumeClaim", vec!["Pending", "Lost"], "Lost"),
     ] {
         assert_eq!(phases(kind, &members), expected, "{kind} {members:?}");
     }
+}
+
+#[test]
+fn of_a_claim_without_a_phase_is_not_bound() {
+    let claim = object("v1", "PersistentVolumeClaim", json!({}));
+    assert_eq!(aggregated(&claim, &[json!({})]), json!({}));
+    assert_eq!(aggregated(&claim, &[]), json!({ "phase": "Bound" }));
+}
+
+#[test]
+fn marks_a_jobs_criteria_met_when_all_members_do() {
+    let job = object("batch/v1", "Job", json!({}));
+    let member = |criteria: bool| {
+        let mut status = finished("Complete", "2030-01-01T01:00:00Z");
+        if criteria {
+            let met = json!({ "type": "SuccessCriteriaMet", "status": "True" });
+            status["conditions"].as_array_mut().unwrap().insert(0, met);
+        }
+        status
+    };
+    let kinds = |status: Value| -> Vec<String> {
+        let conditions = status["conditions"].as_array().unwrap();
+        conditions
+            .iter()
+            .map(|c| format!("{} {}", c["type"].as_str().unwrap(), c["reason"].as_str().unwrap()))
+            .collect()
+    };
+    assert_eq!(
+        kinds(aggregated(&job, &[member(true), member(true)])),
+        ["SuccessCriteriaMet CompletionsReached", "Complete Completed"]
+    );
+    assert_eq!(kinds(aggregated(&job, &[member(true), member(false)])), ["Complete Completed"]);
+}
+
+#[test]
+fn starts_a_job_when_all_members_have_and_keeps_that_time() {
+    let start = |text: &str| json!({ "startTime": text });
+    let job = object("batch/v1", "Job", json!({}));
+    let (early, late) = (start("2030-01-01T00:00:00Z"), start("2030-01-02T00:00:00Z"));
+    assert_eq!(aggregated(&job, &[late.clone(), early.clone()]), early);
+    assert_eq!(aggregated(&job, &[late.clone(), json!({})]), json!({}));
+    let started = object("batch/v1", "Job", json!({ "status": late }));
+    assert_eq!(aggregated(&started, &[early, json!({})]), late);
 }
 
 #[test]

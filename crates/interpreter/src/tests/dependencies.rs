@@ -60,6 +60,33 @@ fn of_pods_are_what_their_specification_names() {
 }
 
 #[test]
+fn of_volumes_are_the_secrets_of_every_kind_of_volume() {
+    for (volume, secret) in [
+        (json!({ "azureFile": { "secretName": "a" } }), "a"),
+        (json!({ "cephfs": { "secretRef": { "name": "b" } } }), "b"),
+        (json!({ "cinder": { "secretRef": { "name": "c" } } }), "c"),
+        (json!({ "flexVolume": { "secretRef": { "name": "d" } } }), "d"),
+        (json!({ "rbd": { "secretRef": { "name": "e" } } }), "e"),
+        (json!({ "scaleIO": { "secretRef": { "name": "f" } } }), "f"),
+        (json!({ "iscsi": { "secretRef": { "name": "g" } } }), "g"),
+        (json!({ "storageos": { "secretRef": { "name": "h" } } }), "h"),
+        (json!({ "csi": { "nodePublishSecretRef": { "name": "i" } } }), "i"),
+    ] {
+        let pod = object("v1", "Pod", json!({ "spec": { "volumes": [volume] } }));
+        check(&pod, &[&format!("v1 Secret shop/{secret}")]);
+    }
+    let ephemeral = json!({ "ephemeral": { "volumeClaimTemplate": { "spec": {} } }, "name": "scratch" });
+    check(&object("v1", "Pod", json!({ "spec": { "volumes": [ephemeral] } })), &[]);
+}
+
+#[test]
+fn of_pods_include_those_of_ephemeral_containers() {
+    let container = json!({ "envFrom": [{ "secretRef": { "name": "debug" } }] });
+    let pod = object("v1", "Pod", json!({ "spec": { "ephemeralContainers": [container] } }));
+    check(&pod, &["v1 Secret shop/debug"]);
+}
+
+#[test]
 fn of_a_stateful_set_leave_out_its_own_claims() {
     let spec = json!({
         "volumeClaimTemplates": [{ "metadata": { "name": "data" } }],

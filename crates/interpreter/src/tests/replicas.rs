@@ -65,16 +65,90 @@ fn need_certain_nodes() {
     );
 }
 
+/// What a pod of one container needs, as JSON.
+fn needs(requests: Value) -> Value {
+    let spec = json!({ "template": { "spec": { "containers": [container(requests)] } } });
+    let (_, needs) =
+        Interpreter::native().replicas(&deployment(json!({ "spec": spec }))).now().unwrap().unwrap();
+    needs.map_or(Value::Null, |needs| serde_json::to_value(needs.resource_request).unwrap())
+}
+
 #[test]
-fn that_ask_for_no_known_amount_need_nothing() {
-    let spec = json!({ "template": { "spec": { "containers": [container(json!({ "cpu": "many" }))] } } });
-    check(&deployment(json!({ "spec": spec })), 0, Value::Null);
+fn need_amounts_in_whole_units_rounded_up() {
+    for (requests, expected) in [
+        (json!({ "cpu": 1 }), json!({ "cpu": "1" })),
+        (json!({ "cpu": "1500m" }), json!({ "cpu": "1500m" })),
+        (json!({ "cpu": "100u" }), json!({ "cpu": "1m" })),
+        (json!({ "memory": "1.5Gi" }), json!({ "memory": "1536Mi" })),
+        (json!({ "memory": "100m" }), json!({ "memory": "1" })),
+        (json!({ "memory": "2G" }), json!({ "memory": "1953125Ki" })),
+        (json!({ "memory": "1G" }), json!({ "memory": "1G" })),
+        (json!({ "hugepages-2Mi": "4Mi" }), json!({ "hugepages-2Mi": "4Mi" })),
+        (json!({ "ephemeral-storage": "1Gi", "cpu": 0 }), json!({ "ephemeral-storage": "1Gi" })),
+    ] {
+        assert_eq!(needs(requests.clone()), expected, "{requests}");
+    }
+}
+
+#[test]
+fn need_only_resources_that_take_part_in_scheduling() {
+    for (resource, counts) in [
+        ("cpu", true),
+        ("pods", true),
+        ("nvidia.com/gpu", true),
+        ("attachable-volumes-csi-x", true),
+        ("kubernetes.io/batch-cpu", true),
+        ("storage", false),
+        ("requests.nvidia.com/gpu", false),
+    ] {
+        let expected = if counts { json!({ resource: "2" }) } else { Value::Null };
+        assert_eq!(needs(json!({ resource: "2" })), expected, "{resource}");
+    }
+}
+
+#[test]
+fn count_sidecars_like_other_init_containers() {
+    let sidecar = json!({ "restartPolicy": "Always", "resources": { "requests": { "cpu": "1" } } });
+    let spec = json!({ "template": { "spec": {
+        "containers": [container(json!({ "cpu": "2" }))], "initContainers": [sidecar],
+    } } });
+    check(&deployment(json!({ "spec": spec })), 0, json!({ "resourceRequest": { "cpu": "2" } }));
+}
+
+#[test]
+fn name_priority_class_and_namespace_under_the_quota_gate() {
+    let template = json!({
+        "metadata": { "namespace": "other" },
+        "spec": { "priorityClassName": "high", "containers": [container(json!({ "cpu": "2" }))] },
+    });
+    let object = deployment(json!({ "spec": { "replicas": 1, "template": template } }));
+    check(&object, 1, json!({ "resourceRequest": { "cpu": "2" } }));
+    let gated = Interpreter::native().with_gates(Gates { resource_quota_estimate: true });
+    let (_, needs) = gated.replicas(&object).now().unwrap().unwrap();
+    assert_eq!(
+        serde_json::to_value(needs).unwrap(),
+        json!({ "resourceRequest": { "cpu": "2" }, "priorityClassName": "high", "namespace": "other" }),
+    );
+    let idle = deployment(json!({ "spec": { "template": { "spec": { "priorityClassName": "high" } } } }));
+    assert_eq!(gated.replicas(&idle).now().unwrap(), Some((0, None)), "a class alone is no demand");
+}
+
+#[test]
+fn that_are_malformed_are_an_error_that_names_the_object() {
     let affinity = json!({ "template": { "spec": {
         "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": 1 } } },
     } } });
-    let error = Interpreter::native().replicas(&deployment(json!({ "spec": affinity }))).now().unwrap_err();
-    assert_eq!(error.operation, Operation::InterpretReplica);
-    assert_eq!(error.key.to_string(), "shop/cart");
+    let amount = json!({ "template": { "spec": { "containers": [container(json!({ "cpu": "many" }))] } } });
+    for (spec, why) in [
+        (affinity, "the nodes it may run on"),
+        (amount, "the amount \"many\" of cpu"),
+        (json!({ "replicas": "two" }), "spec.replicas is not a whole number"),
+    ] {
+        let error = Interpreter::native().replicas(&deployment(json!({ "spec": spec }))).now().unwrap_err();
+        assert_eq!(error.operation, Operation::InterpretReplica);
+        assert_eq!(error.key.to_string(), "shop/cart");
+        assert!(error.reason.contains(why), "{error}");
+    }
 }
 
 #[test]
