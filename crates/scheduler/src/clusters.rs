@@ -41,6 +41,12 @@ impl Changed {
         }
     }
 
+    /// Whether any binding may have to be looked at again.
+    pub(crate) fn is_news(&self) -> bool {
+        let view = self.view();
+        view.matters() || view.serves_otherwise() || self.has_more_room()
+    }
+
     /// The change as the rules see it.
     pub(crate) fn view(&self) -> ClusterChange<'_> {
         ClusterChange {

@@ -2,16 +2,20 @@
 //!
 //! Upstream: [`pkg/scheduler/scheduler.go`](https://github.com/karmada-io/karmada/blob/master/pkg/scheduler/scheduler.go).
 
-use api::meta::{Condition, Time, set_condition};
+use api::meta::{Condition, Time, condition, set_condition};
 use api::names::{annotations, conditions, reasons};
 use api::policy::Placement;
 use api::work::{Binding, TargetCluster};
-use scheduling::{Error, Features, Input, Peers, Reason, Snapshot, Step, Trace, needs_scheduling, schedule};
+use scheduling::{
+    Error, Estimate, Features, Input, Outcome, Peers, Reason, Snapshot, Step, Wanted, estimates_wanted,
+    needs_scheduling, schedule,
+};
 use serde_json::{Value, json};
 
 use crate::queue::Verdict;
 
 /// What a decision is made from, besides the binding.
+#[derive(Clone, Copy)]
 pub(crate) struct World<'a> {
     /// The member clusters.
     pub(crate) snapshot: &'a Snapshot,
@@ -19,8 +23,29 @@ pub(crate) struct World<'a> {
     pub(crate) features: Features,
     /// Where the other workloads of the groups are.
     pub(crate) peers: Option<&'a Peers>,
+    /// What accurate estimators have answered.
+    pub(crate) estimate: Option<Estimate<'a>>,
     /// Told when a step of the pipeline has ended.
     pub(crate) after_step: Option<&'a (dyn Fn(Step) + Sync)>,
+}
+
+impl<'a> World<'a> {
+    /// Only member clusters.
+    pub(crate) fn of(snapshot: &'a Snapshot, features: Features) -> Self {
+        Self { snapshot, features, peers: None, estimate: None, after_step: None }
+    }
+
+    fn input(&self, binding: &'a Binding) -> Input<'a> {
+        Input {
+            spec: &binding.spec,
+            status: &binding.status,
+            snapshot: self.snapshot,
+            features: self.features,
+            peers: self.peers,
+            estimate: self.estimate,
+            after_step: self.after_step,
+        }
+    }
 }
 
 /// What became of a binding, in the terms of its `Scheduled` condition.
@@ -38,34 +63,25 @@ pub(crate) enum Settlement {
     Failed(String),
 }
 
-/// Success, in words. Upstream's: tools look for them.
-const SUCCESS: &str = "Binding has been scheduled successfully.";
-
 impl Settlement {
     /// What becomes of the binding's place in the queue.
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            Self::Scheduled | Self::NoClusterFit { try_again: false, .. } => Verdict::Settled,
+            Self::Scheduled => Verdict::Settled,
+            Self::NoClusterFit { try_again: false, .. } => Verdict::Unfit,
             Self::Unschedulable(_) => Verdict::Unschedulable,
             Self::NoClusterFit { .. } | Self::QuotaExceeded(_) | Self::Failed(_) => Verdict::Retry,
         }
     }
 
-    fn condition(&self, now: Time) -> Condition {
-        let (status, reason, message) = match self {
-            Self::Scheduled => ("True", reasons::SUCCESS, SUCCESS),
-            Self::NoClusterFit { text, .. } => ("False", reasons::NO_CLUSTER_FIT, text.as_str()),
-            Self::Unschedulable(text) => ("False", reasons::UNSCHEDULABLE, text.as_str()),
-            Self::QuotaExceeded(text) => ("False", reasons::QUOTA_EXCEEDED, text.as_str()),
-            Self::Failed(text) => ("False", reasons::SCHEDULER_ERROR, text.as_str()),
-        };
-        Condition {
-            type_: conditions::SCHEDULED.into(),
-            status: status.into(),
-            reason: reason.into(),
-            message: message.into(),
-            last_transition_time: now,
-            ..Condition::default()
+    /// Status and reason of the condition.
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Scheduled => ("True", reasons::SUCCESS),
+            Self::NoClusterFit { .. } => ("False", reasons::NO_CLUSTER_FIT),
+            Self::Unschedulable(_) => ("False", reasons::UNSCHEDULABLE),
+            Self::QuotaExceeded(_) => ("False", reasons::QUOTA_EXCEEDED),
+            Self::Failed(_) => ("False", reasons::SCHEDULER_ERROR),
         }
     }
 }
@@ -82,53 +98,53 @@ pub(crate) struct Decision {
     pub(crate) settlement: Settlement,
     /// The affinity term in use from now on, when the placement has several and one worked.
     pub(crate) affinity: Option<String>,
-    /// The clusters chosen; nothing when none were to be.
-    pub(crate) clusters: Option<Vec<TargetCluster>>,
-    /// How the result came about.
-    pub(crate) trace: Trace,
+    /// The result and how it came about; nothing when it was not scheduled.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// Which clusters' accurate estimators should be asked, and what, before [`decide`]; nothing when their answers
+/// would not be looked at.
+pub(crate) fn questions(binding: &Binding, world: &World<'_>) -> Option<Wanted> {
+    needs(binding, applied_placement(binding).as_ref(), world)?;
+    estimates_wanted(&world.input(binding))
+}
+
+fn needs(binding: &Binding, applied: Option<&Placement>, world: &World<'_>) -> Option<Reason> {
+    needs_scheduling(&binding.spec, &binding.status, applied, world.snapshot, &world.features)
 }
 
 /// Decides. Nothing when the binding has no placement and so is not to be scheduled at all.
 pub(crate) fn decide(binding: &Binding, world: &World<'_>) -> Option<Decision> {
     let placement = binding.spec.placement.as_ref()?;
     let applied = applied_placement(binding);
-    let (spec, status) = (&binding.spec, &binding.status);
-    let Some(reason) = needs_scheduling(spec, status, applied.as_ref(), world.snapshot, &world.features)
-    else {
+    let Some(reason) = needs(binding, applied.as_ref(), world) else {
         return Some(Decision {
             reason: None,
             patch: None,
             settlement: Settlement::Scheduled,
             affinity: None,
-            clusters: None,
-            trace: Trace::default(),
+            outcome: None,
         });
     };
-    let outcome = schedule(&Input {
-        spec,
-        status,
-        snapshot: world.snapshot,
-        features: world.features,
-        peers: world.peers,
-        estimate: None,
-        after_step: world.after_step,
-    });
-    let settlement = settle(outcome.result.as_ref().err(), placement);
-    let clusters = match outcome.result {
-        Ok(clusters) => Some(clusters),
-        // Nothing fits any more: what is there has to go.
-        Err(Error::Fit { .. }) => Some(Vec::new()),
-        Err(Error::Unschedulable(_) | Error::Other(_)) => None,
-    };
-    let patch = clusters.as_ref().and_then(|clusters| patch(binding, placement, applied.as_ref(), clusters));
+    let outcome = schedule(&world.input(binding));
+    let clusters = clusters(&outcome);
     Some(Decision {
         reason: Some(reason),
-        patch,
-        settlement,
-        affinity: outcome.affinity,
-        clusters,
-        trace: outcome.trace,
+        patch: clusters.and_then(|clusters| patch(binding, placement, applied.as_ref(), clusters)),
+        settlement: settle(outcome.result.as_ref().err(), placement),
+        affinity: outcome.affinity.clone(),
+        outcome: Some(outcome),
     })
+}
+
+/// The clusters that the binding shall have from now on; nothing when it keeps those it has.
+fn clusters(outcome: &Outcome) -> Option<&[TargetCluster]> {
+    match &outcome.result {
+        Ok(clusters) => Some(clusters),
+        // Nothing fits any more: what is there has to go.
+        Err(Error::Fit { .. }) => Some(&[]),
+        Err(Error::Unschedulable(_) | Error::Other(_)) => None,
+    }
 }
 
 fn settle(error: Option<&Error>, placement: &Placement) -> Settlement {
@@ -184,7 +200,8 @@ impl Decision {
     pub(crate) fn status_patch(&self, binding: &Binding, now: Time) -> Option<Value> {
         let mut status = serde_json::Map::new();
         let mut list = binding.status.conditions.clone();
-        if set_condition(&mut list, self.settlement.condition(now)) {
+        let condition = self.condition(&list, now);
+        if set_condition(&mut list, condition) {
             status.insert("conditions".into(), json!(list));
         }
         if self.settlement == Settlement::Scheduled {
@@ -227,22 +244,34 @@ impl Decision {
         Self { patch: None, affinity: None, settlement, ..self }
     }
 
+    /// The clusters that the binding shall have from now on; nothing when it keeps those it has.
+    pub(crate) fn clusters(&self) -> Option<&[TargetCluster]> {
+        clusters(self.outcome.as_ref()?)
+    }
+
+    fn condition(&self, present: &[Condition], now: Time) -> Condition {
+        let (status, reason) = self.settlement.words();
+        let standing = condition(present, conditions::SCHEDULED).filter(|c| {
+            self.patch.is_none() && c.status == status && c.message.starts_with(message::SUCCESS)
+        });
+        Condition {
+            type_: conditions::SCHEDULED.into(),
+            status: status.into(),
+            reason: reason.into(),
+            // How a result came about is told when it is new. Looking again, with clusters a little fuller,
+            // would tell it a little differently, and each time that would be a write.
+            message: standing.map_or_else(|| message::condition(self), |c| c.message.clone()),
+            last_transition_time: now,
+            ..Condition::default()
+        }
+    }
+
     /// What to tell users, when there is something to tell: a result that was written, or a failure.
     pub(crate) fn message(&self) -> Option<String> {
-        match &self.settlement {
-            Settlement::Scheduled if self.patch.is_some() => {
-                let clusters = self.clusters.iter().flatten();
-                let clusters: Vec<String> = clusters.map(|c| format!("{}:{}", c.name, c.replicas)).collect();
-                Some(format!("{SUCCESS} Result: {{{}}}", clusters.join(", ")))
-            }
-            Settlement::Scheduled => None,
-            Settlement::NoClusterFit { text, .. }
-            | Settlement::Unschedulable(text)
-            | Settlement::QuotaExceeded(text)
-            | Settlement::Failed(text) => Some(text.clone()),
-        }
+        (self.patch.is_some() || self.settlement != Settlement::Scheduled).then(|| message::event(self))
     }
 }
 
+mod message;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ use matching::cluster_matches;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::metrics::Incoming;
+
 /// Labels, one of which a binding has that is to be scheduled. Bindings that only follow others
 /// (dependencies) have none of them.
 const SCHEDULED_LABELS: [&str; 3] =
@@ -23,13 +25,19 @@ pub(crate) fn is_ours(binding: &Object, scheduler_name: &str) -> bool {
     named.unwrap_or(values::DEFAULT_SCHEDULER) == scheduler_name
         && suspended != Some(true)
         && !binding.is_deleting()
-        && SCHEDULED_LABELS.iter().any(|label| binding.label(label).is_some())
+        && SCHEDULED_LABELS.iter().any(|label| binding.label(label).is_some_and(|id| !id.is_empty()))
 }
 
-/// Whether a new version of a binding may need another look: only a new generation may, the rest is
-/// status, including our own.
-pub(crate) fn is_news(old: &Object, new: &Object) -> bool {
-    old.generation() != new.generation()
+/// What a new version of a binding means, when it may need another look: it has become ours (a label came, or it
+/// is no longer suspended), or it has a new generation. The rest is status, including our own.
+pub(crate) fn news(old: &Object, new: &Object, scheduler_name: &str) -> Option<Incoming> {
+    if !is_ours(new, scheduler_name) {
+        None
+    } else if !is_ours(old, scheduler_name) {
+        Some(Incoming::BindingAdd)
+    } else {
+        (old.generation() != new.generation()).then_some(Incoming::BindingUpdate)
+    }
 }
 
 /// The binding's priority in the queue.
@@ -48,14 +56,20 @@ pub(crate) struct ClusterChange<'a> {
 }
 
 impl ClusterChange<'_> {
-    /// Whether the change can alter where bindings go: what affinities look at, taints, models, the
-    /// kinds served, coming and going. How full the cluster is does not count: it changes all the time.
+    /// Whether the change can alter where bindings go: what affinities look at, taints, models, coming and
+    /// going. How full the cluster is does not count: it changes all the time. Nor do the kinds it serves:
+    /// what is placed stays where it is, see [`Self::serves_otherwise`].
     pub(crate) fn matters(&self) -> bool {
         let (Some(old), Some(new)) = (self.old, self.new) else { return true };
         old.metadata.generation != new.metadata.generation
             || old.metadata.labels != new.metadata.labels
             || old.metadata.is_deleting() != new.metadata.is_deleting()
-            || old.status.api_enablements != new.status.api_enablements
+    }
+
+    /// Whether the cluster serves other kinds than before: a binding that found no cluster may now find one.
+    pub(crate) fn serves_otherwise(&self) -> bool {
+        let (Some(old), Some(new)) = (self.old, self.new) else { return false };
+        old.status.api_enablements != new.status.api_enablements
     }
 
     fn sides(&self) -> impl Iterator<Item = &Cluster> {
@@ -119,15 +133,29 @@ mod tests {
 
     #[test]
     fn only_a_new_generation_is_news() {
-        let mut old = binding("", json!({}));
+        let mut old = binding(labels::PROPAGATION_POLICY_ID, json!({}));
         old.set("/metadata/generation", 3);
         let mut new = old.clone();
         new.set("/status/lastScheduledTime", "2026-01-01T00:00:00Z");
-        assert!(!is_news(&old, &new));
+        let news = |old: &Object, new: &Object| news(old, new, "default-scheduler");
+        assert_eq!(news(&old, &new), None);
         new.set("/metadata/generation", 4);
-        assert!(is_news(&old, &new));
+        assert_eq!(news(&old, &new), Some(Incoming::BindingUpdate));
         new.set("/spec/schedulePriority", json!({ "priority": 7 }));
         assert_eq!([priority(&old), priority(&new)], [0, 7]);
+        new.set("/spec/suspension", json!({ "scheduling": true }));
+        assert_eq!(news(&old, &new), None, "suspended");
+    }
+
+    #[test]
+    fn a_binding_that_becomes_ours_is_as_good_as_new() {
+        let unlabelled = binding("", json!({}));
+        let labelled = binding(labels::BINDING_MANAGED_BY, json!({}));
+        assert_eq!(news(&unlabelled, &labelled, "default-scheduler"), Some(Incoming::BindingAdd));
+        assert_eq!(news(&labelled, &unlabelled, "default-scheduler"), None);
+        let mut empty = unlabelled.clone();
+        empty.set_label(labels::PROPAGATION_POLICY_ID, "");
+        assert!(!is_ours(&empty, "default-scheduler"), "an empty id is none");
     }
 
     fn cluster(name: &str) -> Cluster {
@@ -149,8 +177,19 @@ mod tests {
         assert!(matters(&|c| c.metadata.generation = 2));
         assert!(matters(&|c| drop(c.metadata.labels.insert("a".into(), "b".into()))));
         assert!(matters(&|c| c.metadata.deletion_timestamp = Some(api::Time::default())));
-        assert!(matters(&|c| c.status.api_enablements.push(api::cluster::ApiEnablement::default())));
+        assert!(!matters(&|c| c.status.api_enablements.push(api::cluster::ApiEnablement::default())));
         assert!(ClusterChange { old: None, new: Some(&old) }.matters());
+    }
+
+    #[test]
+    fn other_kinds_matter_to_those_who_found_no_cluster() {
+        let old = cluster("m1");
+        let mut new = old.clone();
+        let otherwise = |new: Option<&Cluster>| ClusterChange { old: Some(&old), new }.serves_otherwise();
+        assert!(!otherwise(Some(&new)));
+        new.status.api_enablements.push(api::cluster::ApiEnablement::default());
+        assert!(otherwise(Some(&new)));
+        assert!(!otherwise(None), "that it went is another matter");
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //! writes   spec.clusters and the applied placement    one merge patch, at the version that was read
 //!          status: condition Scheduled, schedulerObservedGeneration, lastScheduledTime,
 //!          schedulerObservingAffinityName             one merge patch, only what differs
-//! wakes    after a failure: 1 s, doubling to 10 s; without room: when a cluster reports more, or after 5 min
+//! asks     accurate estimators, when there are any      before a decision, all clusters at once
+//! wakes    after a failure: 1 s, doubling to 10 s; without room: when a cluster reports more, or after 5 min;
+//!          when no cluster fits: when one comes, changes, or serves other kinds
 //! ```
 //!
 //! The rules live in the crate `scheduling` and in `decide`; this crate keeps their inputs current and
@@ -15,55 +17,36 @@
 
 mod clusters;
 mod decide;
+mod engine;
+mod estimates;
 mod intake;
 mod metrics;
+mod options;
 mod peers;
 mod queue;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use api::names::{components, values};
+use api::names::components;
 use api::work::{ClusterResourceBinding, ResourceBinding};
 use api::{Resource as _, cluster::Cluster};
 use client::Client;
 use clock::Clock;
+use estimator::Estimators;
 use runtime::{Change, Informer, Informers, Recorder, Shutdown, spawn};
-use scheduling::Features;
 use tokio::sync::Notify;
 
-use crate::clusters::{Changed, Clusters};
+pub use engine::{Engine, Placed};
+pub use options::{Gates, OptionError, Options, RateLimits, parse_plugins};
+
+use crate::clusters::Changed;
 use crate::metrics::Incoming;
-use crate::queue::Queue;
 use crate::worker::Worker;
 
-/// How the scheduler runs.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Bindings of this scheduler name are scheduled (`--scheduler-name`).
-    pub scheduler_name: String,
-    /// Plugins and feature gates that the rules know.
-    pub features: Features,
-    /// Whether workload (anti-)affinity is looked at (gate `WorkloadAffinity`).
-    pub workload_affinity: bool,
-    /// Whether bindings with a higher priority go first (gate `PriorityBasedScheduling`).
-    pub priorities: bool,
-    /// How many bindings are scheduled at the same time. A decision takes microseconds; what takes time is
-    /// waiting for the writes, and writes that wait together share a sync of the disk.
-    pub workers: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            scheduler_name: values::DEFAULT_SCHEDULER.to_owned(),
-            features: Features::default(),
-            workload_affinity: false,
-            priorities: true,
-            workers: 16,
-        }
-    }
-}
+/// How often what was assumed too long ago is forgotten.
+const EXPIRY_PERIOD: Duration = Duration::from_secs(60);
 
 /// Runs the scheduler against an API server until shutdown.
 pub async fn run(client: Client, options: Options, shutdown: Shutdown) {
@@ -72,18 +55,14 @@ pub async fn run(client: Client, options: Options, shutdown: Shutdown) {
 }
 
 /// Runs the scheduler with the informers and the clock of the process it shares with other parts.
-pub async fn run_with(informers: Informers, clock: Clock, mut options: Options, shutdown: Shutdown) {
-    if !options.workload_affinity {
-        options.features.plugins = options.features.plugins.without_workload_affinity();
-    }
-    let recorder =
-        Recorder::start(informers.client().clone(), components::SCHEDULER, clock.clone(), &shutdown);
+pub async fn run_with(informers: Informers, clock: Clock, options: Options, shutdown: Shutdown) {
+    let client = informers.client().clone();
+    let recorder = Recorder::start(client.clone(), components::SCHEDULER, clock.clone(), &shutdown);
     let scheduler = Scheduler {
         bindings: informers.get(&ResourceBinding::gvr()),
         cluster_bindings: informers.get(&ClusterResourceBinding::gvr()),
-        queue: Arc::default(),
-        clusters: Arc::default(),
-        options: Arc::new(options),
+        estimators: options.estimators.clone().map(|options| Estimators::new(client.clone(), options)),
+        engine: Arc::new(Engine::new(options, clock)),
     };
     let members = informers.get(&Cluster::gvr());
     scheduler.follow_clusters(&members, &shutdown);
@@ -91,13 +70,23 @@ pub async fn run_with(informers: Informers, clock: Clock, mut options: Options, 
     if !members.wait_synced(&shutdown).await {
         return;
     }
+    if let Some(estimators) = scheduler.estimators.clone() {
+        // Before the first decision, so that it is not made in ignorance.
+        if shutdown.or(estimators.connect_all(&members)).await.is_none() {
+            return;
+        }
+        let (members, shutdown) = (members.clone(), shutdown.clone());
+        spawn("scheduler-estimators", async move { estimators.follow(&members, &shutdown).await });
+    }
     scheduler.follow_bindings();
     if !scheduler.wait_synced(&shutdown).await {
         return;
     }
-    let worker = Worker::new(&scheduler, informers.client().clone(), recorder, clock);
-    tracing::info!(name = scheduler.options.scheduler_name, "scheduler started");
-    let tasks: Vec<_> = (0..scheduler.options.workers.max(1))
+    scheduler.expire(&shutdown);
+    let worker = Worker::new(&scheduler, client, recorder);
+    let options = &scheduler.engine.options;
+    tracing::info!(name = options.scheduler_name, "scheduler started");
+    let tasks: Vec<_> = (0..options.workers.max(1))
         .map(|_| spawn("scheduler", worker.clone().work(shutdown.clone())))
         .collect();
     for task in tasks {
@@ -111,9 +100,8 @@ pub async fn run_with(informers: Informers, clock: Clock, mut options: Options, 
 struct Scheduler {
     bindings: Informer,
     cluster_bindings: Informer,
-    queue: Arc<Queue>,
-    clusters: Arc<Clusters>,
-    options: Arc<Options>,
+    engine: Arc<Engine>,
+    estimators: Option<Estimators>,
 }
 
 impl Scheduler {
@@ -121,22 +109,24 @@ impl Scheduler {
         self.bindings.wait_synced(shutdown).await && self.cluster_bindings.wait_synced(shutdown).await
     }
 
-    fn push(&self, binding: &machinery::Object, event: Incoming) {
-        let priority = if self.options.priorities { intake::priority(binding) } else { 0 };
-        self.queue.push(binding.key(), priority, event);
-    }
-
     fn follow_bindings(&self) {
+        if self.engine.options.gates.workload_affinity {
+            self.bindings.add_index(peers::INDEX, peers::index);
+        }
         for informer in [&self.bindings, &self.cluster_bindings] {
-            let scheduler = self.clone();
+            let engine = Arc::clone(&self.engine);
             informer.on_change(move |change: &Change| {
+                engine.follow_binding(change);
+                let name = &engine.options.scheduler_name;
                 let event = match change {
-                    Change::Added { .. } => Incoming::BindingAdd,
-                    Change::Modified { old, new } if intake::is_news(old, new) => Incoming::BindingUpdate,
-                    Change::Modified { .. } | Change::Deleted { .. } => return,
+                    Change::Added { object, .. } => {
+                        intake::is_ours(object, name).then_some(Incoming::BindingAdd)
+                    }
+                    Change::Modified { old, new } => intake::news(old, new, name),
+                    Change::Deleted { .. } => None,
                 };
-                if intake::is_ours(change.object(), &scheduler.options.scheduler_name) {
-                    scheduler.push(change.object(), event);
+                if let Some(event) = event {
+                    engine.enqueue(change.object(), event);
                 }
             });
         }
@@ -146,10 +136,10 @@ impl Scheduler {
     /// task of its own: with many bindings that takes a while, and several changes can share one pass.
     fn follow_clusters(&self, members: &Informer, shutdown: &Shutdown) {
         let changes: Arc<Pending> = Arc::default();
-        let (clusters, noted) = (Arc::clone(&self.clusters), Arc::clone(&changes));
+        let (engine, noted) = (Arc::clone(&self.engine), Arc::clone(&changes));
         members.on_change(move |change: &Change| {
-            let changed = clusters.follow(change);
-            if !change.is_initial() && (changed.view().matters() || changed.has_more_room()) {
+            let changed = engine.follow_cluster(change);
+            if !change.is_initial() && changed.is_news() {
                 noted.note(changed);
             }
         });
@@ -161,27 +151,56 @@ impl Scheduler {
         });
     }
 
-    /// Every binding that a change concerns; those that only bring more room concern only bindings that
-    /// lacked it.
+    /// Every binding that a change concerns. What only brings more room concerns only bindings that lacked it,
+    /// and what only brings other kinds concerns only bindings that found no cluster: what is placed stays.
     fn requeue(&self, changes: &[Changed]) {
-        let all: Vec<intake::ClusterChange<'_>> = changes.iter().map(Changed::view).collect();
-        let mattering: Vec<intake::ClusterChange<'_>> = all.iter().filter(|c| c.matters()).cloned().collect();
+        let of = |chosen: fn(&Changed) -> bool| -> Vec<intake::ClusterChange<'_>> {
+            changes.iter().filter(|change| chosen(change)).map(Changed::view).collect()
+        };
+        let mattering = of(|change| change.view().matters());
         if !mattering.is_empty() {
             for binding in self.bindings.list().iter().chain(&self.cluster_bindings.list()) {
                 self.requeue_if_concerned(binding, &mattering);
             }
         }
-        for key in self.queue.unschedulable() {
-            if let Some(binding) = self.informer(&key).get(&key) {
-                self.requeue_if_concerned(&binding, &all);
+        let room = of(|change| change.has_more_room() || change.view().serves_otherwise());
+        self.requeue_those(&self.engine.queue.unschedulable(), &room);
+        let kinds = of(|change| change.view().serves_otherwise());
+        self.requeue_those(&self.engine.queue.unfit(), &kinds);
+    }
+
+    fn requeue_those(&self, keys: &[machinery::ObjectKey], changes: &[intake::ClusterChange<'_>]) {
+        if changes.is_empty() {
+            return;
+        }
+        for key in keys {
+            if let Some(binding) = self.informer(key).get(key) {
+                self.requeue_if_concerned(&binding, changes);
             }
         }
     }
 
     fn requeue_if_concerned(&self, binding: &machinery::Object, changes: &[intake::ClusterChange<'_>]) {
-        if intake::is_ours(binding, &self.options.scheduler_name) && intake::concerns(binding, changes) {
-            self.push(binding, Incoming::ClusterChanged);
+        if intake::is_ours(binding, &self.engine.options.scheduler_name) && intake::concerns(binding, changes)
+        {
+            self.engine.enqueue(binding, Incoming::ClusterChanged);
         }
+    }
+
+    /// Forgets each minute what was assumed too long ago.
+    fn expire(&self, shutdown: &Shutdown) {
+        if !self.engine.protects_from_overcommit() {
+            return;
+        }
+        let (engine, shutdown) = (Arc::clone(&self.engine), shutdown.clone());
+        spawn("scheduler-assumptions", async move {
+            while shutdown.or(tokio::time::sleep(EXPIRY_PERIOD)).await.is_some() {
+                let expired = engine.expire();
+                if expired > 0 {
+                    tracing::debug!(expired, "results never shown by their clusters are no longer assumed");
+                }
+            }
+        });
     }
 
     fn informer(&self, key: &machinery::ObjectKey) -> &Informer {
@@ -213,3 +232,6 @@ impl Pending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

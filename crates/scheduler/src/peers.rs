@@ -26,10 +26,25 @@ impl Groups {
         Self { affinity: text("affinityGroup"), anti_affinity: text("antiAffinityGroup") }
     }
 
+    /// The values under which [`INDEX`] finds the others of the groups in a namespace.
+    pub(crate) fn values(&self, namespace: &str) -> impl Iterator<Item = String> {
+        let value =
+            |role: &str, group: &str| (!group.is_empty()).then(|| format!("{role} {namespace} {group}"));
+        [value("affinity", &self.affinity), value("anti-affinity", &self.anti_affinity)].into_iter().flatten()
+    }
+
     /// Whether the workload is in any group.
     pub(crate) fn is_some(&self) -> bool {
         !self.affinity.is_empty() || !self.anti_affinity.is_empty()
     }
+}
+
+/// Name of the index that finds bindings by group.
+pub(crate) const INDEX: &str = "workload-affinity";
+
+/// What [`INDEX`] finds a binding under.
+pub(crate) fn index(binding: &Object) -> Vec<String> {
+    Groups::of(binding).values(binding.namespace()).collect()
 }
 
 /// Results that have been decided and that the cache does not show yet.
@@ -81,17 +96,19 @@ fn version(binding: &Object) -> u64 {
     binding.resource_version().parse().unwrap_or(u64::MAX)
 }
 
-/// Collects where the other workloads of the groups are, among the bindings of the same namespace.
+/// Collects where the other workloads of the groups are, among bindings of the same namespace. A binding that
+/// comes twice counts once.
 pub(crate) fn collect<'a>(
     binding: &Object,
-    namesakes: impl IntoIterator<Item = &'a Object>,
+    others: impl IntoIterator<Item = &'a Object>,
     promised: &Promised,
 ) -> Peers {
     let (own, groups) = (binding.key(), Groups::of(binding));
     let mut peers = Peers::default();
-    for other in namesakes {
+    let mut seen = BTreeSet::new();
+    for other in others {
         let key = other.key();
-        if key == own {
+        if key == own || !seen.insert(key.clone()) {
             continue;
         }
         let theirs = Groups::of(other);
@@ -112,7 +129,7 @@ pub(crate) fn collect<'a>(
 }
 
 /// The clusters of a binding's result.
-pub(crate) fn clusters(binding: &Object) -> BTreeSet<String> {
+fn clusters(binding: &Object) -> BTreeSet<String> {
     let clusters = binding.at("/spec/clusters").and_then(Value::as_array);
     let names = clusters.into_iter().flatten().filter_map(|c| c.get("name")?.as_str());
     names.map(ToOwned::to_owned).collect()
@@ -151,6 +168,17 @@ mod tests {
         ];
         let peers = collect(&own, &others, &Promised::default());
         assert_eq!(peers, Peers { affinity: vec![set(&["m1", "m2"])], anti_affinity: set(&["m3"]) });
+    }
+
+    #[test]
+    fn others_are_found_by_group_and_namespace() {
+        assert_eq!(index(&binding("b", "g=1", "", &[])), ["affinity ns g=1"]);
+        assert_eq!(index(&binding("b", "g=1", "h=2", &[])), ["affinity ns g=1", "anti-affinity ns h=2"]);
+        assert!(index(&binding("b", "", "", &[])).is_empty());
+        let own = binding("own", "g=1", "g=1", &[]);
+        let near = binding("near", "g=1", "g=1", &["m1"]);
+        let peers = collect(&own, [&near, &near], &Promised::default());
+        assert_eq!(peers.affinity.len(), 1, "found under both, counted once");
     }
 
     #[test]

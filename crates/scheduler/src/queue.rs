@@ -2,15 +2,21 @@
 //!
 //! ```text
 //!             push ──▶ active ── next ──▶ in work ── settled ──────▶ gone
-//!                       ▲ ▲ ▲              │   │ │
-//!        after 1 s … 10 s │ │   pushed ────┘   │ └─ no room ──▶ unschedulable
-//!            backoff ─────┘ │   meanwhile      │                     │
-//!               ▲           └────────────────── after 5 min ─────────┘
+//!                       ▲ ▲ ▲              │   │ ├── no cluster fits ─▶ unfit: until pushed
+//!        after 1 s … 10 s │ │   pushed ────┘   │ └── no room ──▶ unschedulable
+//!            backoff ─────┘ │   meanwhile      │                      │
+//!               ▲           └────────────────── after 5 min ──────────┘
 //!               └────────────────────── failed ┘
 //! ```
 //!
 //! A binding is in one place at a time, and in work at most once. Pushing it moves it to the active
-//! ones from wherever it waits; those without room are also pushed when a cluster reports more room.
+//! ones from wherever it waits; those without room are also pushed when a cluster reports more room, and those
+//! that found no cluster when a cluster serves other kinds.
+//!
+//! Without priorities ([`Pace::Fifo`]) it is first come, first served, and failures come back at the pace of a
+//! rate-limited work queue.
+//!
+//! Upstream: [`pkg/scheduler/internal/queue`](https://github.com/karmada-io/karmada/tree/master/pkg/scheduler/internal/queue).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +27,7 @@ use machinery::ObjectKey;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::metrics;
+use crate::{RateLimits, metrics};
 
 /// First and longest wait after a failure. Upstream's.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -35,15 +41,48 @@ const UNSCHEDULABLE_WAIT: Duration = Duration::from_secs(300);
 pub(crate) enum Verdict {
     /// Nothing more to do until something changes.
     Settled,
+    /// No cluster fits; to be tried again when something changes.
+    Unfit,
     /// No room; to be tried again when something changes, or after a long while.
     Unschedulable,
     /// To be tried again soon.
     Retry,
 }
 
+/// How failed bindings come back.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) enum Pace {
+    /// After 1 s, doubled up to 10 s; without room after 5 min.
+    #[default]
+    Priority,
+    /// After a wait that doubles, and not more of them per second than the bucket lets through.
+    Fifo(RateLimits),
+}
+
+/// Hands out waits so that no more than so many per second end, after a first burst.
+#[derive(Debug, Default)]
+struct Bucket {
+    /// When the bucket is full again.
+    full: Option<Instant>,
+}
+
+impl Bucket {
+    fn wait(&mut self, limits: &RateLimits, now: Instant) -> Duration {
+        if limits.qps == 0 {
+            return Duration::ZERO;
+        }
+        let interval = Duration::from_secs(1) / limits.qps;
+        let full = self.full.map_or(now, |full| full.max(now));
+        self.full = Some(full + interval);
+        (full - now).saturating_sub(interval * limits.bucket_size.saturating_sub(1))
+    }
+}
+
 /// The bindings that wait, as a value: time is handed in.
 #[derive(Debug, Default)]
 struct Waiting {
+    pace: Pace,
+    bucket: Bucket,
     /// Order in which bindings are handed out: priority, then first come.
     active: BTreeSet<(Reverse<i32>, u64, ObjectKey)>,
     places: BTreeMap<ObjectKey, (i32, u64)>,
@@ -52,6 +91,8 @@ struct Waiting {
     again: BTreeMap<ObjectKey, i32>,
     backoff: BTreeMap<ObjectKey, Delayed>,
     unschedulable: BTreeMap<ObjectKey, Delayed>,
+    /// Bindings that no cluster fits.
+    unfit: BTreeSet<ObjectKey>,
     /// When which of the delayed comes due.
     due: BTreeSet<(Instant, ObjectKey)>,
     failures: BTreeMap<ObjectKey, u32>,
@@ -84,6 +125,7 @@ impl Waiting {
     }
 
     fn forget_delay(&mut self, key: &ObjectKey) {
+        self.unfit.remove(key);
         for delayed in [self.backoff.remove(key), self.unschedulable.remove(key)].into_iter().flatten() {
             self.due.remove(&(delayed.until, key.clone()));
         }
@@ -107,7 +149,7 @@ impl Waiting {
     fn finish(&mut self, key: &ObjectKey, verdict: Verdict, now: Instant) {
         let Some(priority) = self.in_work.remove(key) else { return };
         let failures = match verdict {
-            Verdict::Settled => {
+            Verdict::Settled | Verdict::Unfit => {
                 self.failures.remove(key);
                 0
             }
@@ -121,12 +163,21 @@ impl Waiting {
             self.push(key.clone(), priority);
             return;
         }
-        let (place, wait) = match verdict {
+        let place = match verdict {
             Verdict::Settled => return,
-            Verdict::Unschedulable => (&mut self.unschedulable, UNSCHEDULABLE_WAIT),
-            Verdict::Retry => {
-                let doubled = BACKOFF_FIRST.saturating_mul(1 << (failures - 1).min(10));
-                (&mut self.backoff, doubled.min(BACKOFF_MAX))
+            Verdict::Unfit => {
+                self.unfit.insert(key.clone());
+                return;
+            }
+            Verdict::Unschedulable => &mut self.unschedulable,
+            Verdict::Retry => &mut self.backoff,
+        };
+        let wait = match &self.pace {
+            Pace::Priority if verdict == Verdict::Unschedulable => UNSCHEDULABLE_WAIT,
+            Pace::Priority => doubled(BACKOFF_FIRST, failures, BACKOFF_MAX),
+            Pace::Fifo(limits) => {
+                let wait = doubled(limits.base_delay, failures, limits.max_delay);
+                wait.max(self.bucket.wait(limits, now))
             }
         };
         let until = now + wait;
@@ -135,15 +186,16 @@ impl Waiting {
     }
 
     fn count(&self) {
-        let counts = [
-            ("active", self.active.len()),
-            ("backoff", self.backoff.len()),
-            ("unschedulable", self.unschedulable.len()),
-        ];
-        for (queue, count) in counts {
-            metrics::PENDING.with_label_values(&[queue]).set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
+        let count = |len: usize| i64::try_from(len).unwrap_or(i64::MAX);
+        metrics::PENDING.active.set(count(self.active.len()));
+        metrics::PENDING.backoff.set(count(self.backoff.len()));
+        metrics::PENDING.unschedulable.set(count(self.unschedulable.len()));
     }
+}
+
+/// The wait after so many failures in a row, the first of which waits `first`.
+fn doubled(first: Duration, failures: u32, max: Duration) -> Duration {
+    first.saturating_mul(1 << failures.saturating_sub(1).min(30)).min(max)
 }
 
 /// The queue that workers share.
@@ -155,13 +207,18 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    /// An empty queue.
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self { waiting: Mutex::new(Waiting { pace, ..Waiting::default() }), changed: Notify::new() }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a binding active. Its priority is what it is now, not what it was.
     pub(crate) fn push(&self, key: ObjectKey, priority: i32, event: metrics::Incoming) {
-        metrics::INCOMING.with_label_values(&[event.name()]).inc();
+        metrics::INCOMING.counter(event).inc();
         {
             let mut waiting = self.waiting();
             waiting.push(key, priority);
@@ -170,9 +227,28 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// The bindings that found no room.
+    /// The bindings that found no room, and those in work, which may be about to.
     pub(crate) fn unschedulable(&self) -> Vec<ObjectKey> {
-        self.waiting().unschedulable.keys().cloned().collect()
+        let waiting = self.waiting();
+        waiting.unschedulable.keys().chain(waiting.in_work.keys()).cloned().collect()
+    }
+
+    /// The bindings that no cluster fits.
+    pub(crate) fn unfit(&self) -> Vec<ObjectKey> {
+        self.waiting().unfit.iter().cloned().collect()
+    }
+
+    /// Forgets a binding that is gone.
+    pub(crate) fn forget(&self, key: &ObjectKey) {
+        self.waiting().unfit.remove(key);
+    }
+
+    /// Takes the next binding if there is one. [`Queue::finish`] must follow.
+    pub(crate) fn try_next(&self) -> Option<ObjectKey> {
+        let mut waiting = self.waiting();
+        let key = waiting.take(Instant::now());
+        waiting.count();
+        key
     }
 
     /// Takes the next binding, waiting for one. [`Queue::finish`] must follow.
@@ -207,8 +283,8 @@ impl Queue {
             waiting.finish(key, verdict, Instant::now());
             waiting.count();
         }
-        if verdict == Verdict::Retry {
-            metrics::INCOMING.with_label_values(&[metrics::Incoming::ScheduleAttemptFailure.name()]).inc();
+        if matches!(verdict, Verdict::Retry | Verdict::Unschedulable) {
+            metrics::INCOMING.counter(metrics::Incoming::ScheduleAttemptFailure).inc();
         }
         self.changed.notify_one();
     }
@@ -294,6 +370,69 @@ mod tests {
         waiting.finish(&key("a"), Verdict::Unschedulable, now);
         assert_eq!(take(&mut waiting, now + UNSCHEDULABLE_WAIT), "a");
         assert_eq!(take(&mut waiting, now + UNSCHEDULABLE_WAIT * 9), "-", "nothing comes due twice");
+    }
+
+    #[test]
+    fn a_binding_that_no_cluster_fits_waits_until_it_is_pushed() {
+        let (mut waiting, now) = (Waiting::default(), Instant::now());
+        waiting.push(key("a"), 0);
+        assert_eq!(take(&mut waiting, now), "a");
+        waiting.finish(&key("a"), Verdict::Unfit, now);
+        assert_eq!(take(&mut waiting, now + UNSCHEDULABLE_WAIT * 9), "-");
+        assert_eq!(waiting.unfit.len(), 1);
+        waiting.push(key("a"), 0);
+        assert!(waiting.unfit.is_empty());
+        assert_eq!(take(&mut waiting, now), "a");
+    }
+
+    #[test]
+    fn a_binding_pushed_while_in_work_is_not_left_among_the_unfit() {
+        let (mut waiting, now) = (Waiting::default(), Instant::now());
+        waiting.push(key("a"), 0);
+        assert_eq!(take(&mut waiting, now), "a");
+        waiting.push(key("a"), 0);
+        waiting.finish(&key("a"), Verdict::Unfit, now);
+        assert_eq!(take(&mut waiting, now), "a");
+        assert!(waiting.unfit.is_empty());
+    }
+
+    #[test]
+    fn without_priorities_it_is_first_come_and_every_failure_waits_longer() {
+        let limits = RateLimits { qps: 0, ..RateLimits::default() };
+        let mut waiting = Waiting { pace: Pace::Fifo(limits), ..Waiting::default() };
+        let mut now = Instant::now();
+        for name in ["b", "a", "c"] {
+            waiting.push(key(name), 0);
+        }
+        assert_eq!(
+            [take(&mut waiting, now), take(&mut waiting, now), take(&mut waiting, now)],
+            ["b", "a", "c"]
+        );
+        waiting.finish(&key("a"), Verdict::Settled, now);
+        waiting.finish(&key("c"), Verdict::Settled, now);
+        for (verdict, millis) in [
+            (Verdict::Retry, 5),
+            (Verdict::Unschedulable, 10),
+            (Verdict::Retry, 20),
+            (Verdict::Unschedulable, 40),
+        ] {
+            waiting.finish(&key("b"), verdict, now);
+            now += Duration::from_millis(millis - 1);
+            assert_eq!(take(&mut waiting, now), "-", "{millis} ms are not over");
+            now += Duration::from_millis(1);
+            assert_eq!(take(&mut waiting, now), "b");
+        }
+        assert_eq!(doubled(limits.base_delay, 99, limits.max_delay), limits.max_delay);
+    }
+
+    #[test]
+    fn the_bucket_lets_a_burst_through_and_then_so_many_per_second() {
+        let limits = RateLimits { qps: 10, bucket_size: 3, ..RateLimits::default() };
+        let (mut bucket, now) = (Bucket::default(), Instant::now());
+        let waits: Vec<u128> = (0..5).map(|_| bucket.wait(&limits, now).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 0, 100, 200]);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(bucket.wait(&limits, later), Duration::ZERO, "it fills up again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,25 +1,24 @@
 //! Carrying decisions out. Holds no rules.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use api::Scope;
 use api::meta::Time;
 use api::names::{components, events};
 use api::work::Binding;
 use client::{Client, Patch, Resource};
-use clock::Clock;
+use estimator::Estimators;
 use futures::FutureExt;
 use machinery::{Object, ObjectKey, Reason as StatusReason, Status};
 use runtime::events::Regarding;
 use runtime::{EventType, Recorder, Shutdown};
-use scheduling::{Peers, Step};
 
-use crate::decide::{Decision, Settlement, World, decide};
-use crate::peers::{self, Groups, Promised};
+use crate::decide::{Decision, Settlement};
+use crate::engine::{Engine, Sight};
+use crate::peers::{self, Groups};
 use crate::queue::Verdict;
-use crate::{Scheduler, intake, metrics};
+use crate::{Scheduler, estimates, intake, metrics};
 
 /// How often a binding that changed under our hands is read and decided on anew before it goes back
 /// to the queue.
@@ -31,10 +30,6 @@ pub(crate) struct Worker {
     scheduler: Scheduler,
     client: Client,
     recorder: Recorder,
-    clock: Clock,
-    /// Results of grouped workloads that the cache does not show yet. Held while one of them is decided, so
-    /// that two that must stay apart are not decided at once.
-    promised: Arc<Mutex<Promised>>,
 }
 
 /// What one look at a binding came to.
@@ -45,26 +40,22 @@ enum Look {
 }
 
 impl Worker {
-    pub(crate) fn new(scheduler: &Scheduler, client: Client, recorder: Recorder, clock: Clock) -> Self {
-        let promised: Arc<Mutex<Promised>> = Arc::default();
-        if scheduler.options.workload_affinity {
-            let promised = Arc::clone(&promised);
-            scheduler.bindings.on_change(move |change| {
-                let mut promised = promised.lock().unwrap_or_else(PoisonError::into_inner);
-                promised.shown(change.object(), change.is_deleted());
-            });
-        }
-        Self { scheduler: scheduler.clone(), client, recorder, clock, promised }
+    pub(crate) fn new(scheduler: &Scheduler, client: Client, recorder: Recorder) -> Self {
+        Self { scheduler: scheduler.clone(), client, recorder }
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.scheduler.engine
     }
 
     /// Works until shutdown.
     pub(crate) async fn work(self, shutdown: Shutdown) {
-        while let Some(key) = shutdown.or(self.scheduler.queue.next()).await {
+        while let Some(key) = shutdown.or(self.engine().queue.next()).await {
             let verdict = AssertUnwindSafe(self.schedule(&key)).catch_unwind().await.unwrap_or_else(|_| {
                 tracing::error!(binding = %key, "scheduling panicked");
                 Verdict::Retry
             });
-            self.scheduler.queue.finish(&key, verdict);
+            self.engine().queue.finish(&key, verdict);
         }
     }
 
@@ -104,8 +95,8 @@ impl Worker {
 
     /// Looks, decides, writes what differs.
     async fn look(&self, resource: &Resource, object: &Object) -> Result<Look, client::Error> {
-        let started = self.clock.elapsed();
-        if !intake::is_ours(object, &self.scheduler.options.scheduler_name) {
+        let started = self.engine().clock.elapsed();
+        if !intake::is_ours(object, &self.engine().options.scheduler_name) {
             return Ok(Look::Done(Verdict::Settled));
         }
         let binding = match Binding::from_object(object) {
@@ -116,9 +107,11 @@ impl Worker {
                 return Ok(Look::Done(Verdict::Settled));
             }
         };
-        let Some(decision) = self.decide(object, &binding) else { return Ok(Look::Done(Verdict::Settled)) };
-        if decision.reason.is_some() {
-            let trace = || decision.trace.to_string().trim_end().replace('\n', "; ");
+        let Some(decision) = self.decide(object, &binding).await else {
+            return Ok(Look::Done(Verdict::Settled));
+        };
+        if let Some(outcome) = &decision.outcome {
+            let trace = || outcome.trace.to_string().trim_end().replace('\n', "; ");
             tracing::debug!(binding = %object.key(), reason = ?decision.reason, trace = trace(), "decided");
         }
         let decision = match self.write(resource, object, binding, decision).await {
@@ -127,34 +120,45 @@ impl Worker {
             Err(error) => return Err(error),
         };
         if let Some(reason) = decision.reason {
-            let seconds = self.clock.elapsed().saturating_sub(started).as_secs_f64();
+            let seconds = self.engine().clock.elapsed().saturating_sub(started).as_secs_f64();
             let succeeded = decision.settlement == Settlement::Scheduled;
             metrics::attempted(reason.schedule_type(), succeeded, seconds);
         }
         Ok(Look::Done(decision.settlement.verdict()))
     }
 
-    fn decide(&self, object: &Object, binding: &Binding) -> Option<Decision> {
-        let steps = Steps { clock: &self.clock, last: Mutex::new(self.clock.elapsed()) };
-        let after_step = |step: Step| steps.ended(step);
-        let snapshot = self.scheduler.clusters.snapshot();
-        let features = self.scheduler.options.features;
-        let world = |peers| World { snapshot: &snapshot, features, peers, after_step: Some(&after_step) };
-        if !self.scheduler.options.workload_affinity || !Groups::of(object).is_some() {
-            return decide(binding, &world(None));
+    async fn decide(&self, object: &Object, binding: &Binding) -> Option<Decision> {
+        let engine = self.engine();
+        let groups = engine.groups(object);
+        let _turn = match groups.is_some() || engine.protects_from_overcommit() {
+            true => Some(engine.turn.lock().await),
+            false => None,
+        };
+        let peers = groups.map(|groups| engine.peers(object, &self.others(object, &groups)));
+        let mut sight = Sight { snapshot: engine.snapshot(), peers, answers: None };
+        if let Some(estimators) = &self.scheduler.estimators {
+            sight.answers = self.ask(estimators, binding, &sight).await;
         }
-        let mut promised = self.promised();
-        let namesakes = self.scheduler.bindings.list_in(object.namespace());
-        let peers: Peers = peers::collect(object, namesakes.iter().map(AsRef::as_ref), &promised);
-        let decision = decide(binding, &world(Some(&peers)))?;
-        if let Some(clusters) = decision.clusters.as_ref().filter(|_| decision.patch.is_some()) {
-            promised.promise(object.key(), clusters.iter().map(|c| c.name.clone()).collect());
-        }
+        let decision = engine.decide(binding, &sight)?;
+        engine.promise(object, binding, &decision);
         Some(decision)
     }
 
-    fn promised(&self) -> MutexGuard<'_, Promised> {
-        self.promised.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The bindings that share a group with this one.
+    fn others(&self, object: &Object, groups: &Groups) -> Vec<Arc<Object>> {
+        let bindings = &self.scheduler.bindings;
+        groups.values(object.namespace()).flat_map(|value| bindings.by_index(peers::INDEX, &value)).collect()
+    }
+
+    async fn ask(
+        &self,
+        estimators: &Estimators,
+        binding: &Binding,
+        sight: &Sight,
+    ) -> Option<std::collections::BTreeMap<String, i64>> {
+        let engine = self.engine();
+        let wanted = engine.questions(binding, sight)?;
+        Some(estimates::ask(estimators, binding, &wanted, |cluster| engine.assumed_in(cluster)).await)
     }
 
     /// Writes the result, then the status, and returns the decision as it turned out.
@@ -168,12 +172,13 @@ impl Worker {
         if let Some(patch) = &decision.patch {
             match resource.patch(object.name(), &Patch::Merge(patch)).await {
                 Ok(written) => {
-                    self.keep_promise(&written);
+                    let cached = self.scheduler.informer(&written.key()).get(&written.key());
+                    self.engine().written(&written, cached.as_deref());
                     self.tell(object, &decision);
                     binding = read(&written, binding);
                 }
                 Err(error) => {
-                    self.promised().take_back(&object.key());
+                    self.engine().take_back(&object.key());
                     decision = decision.refused(refusal(error)?);
                 }
             }
@@ -193,7 +198,7 @@ impl Worker {
         mut binding: Binding,
         decision: &Decision,
     ) -> Result<bool, client::Error> {
-        let now = Time::new(self.clock.now());
+        let now = Time::new(self.engine().clock.now());
         let name = binding.metadata.name.clone();
         let mut rounds = 1..ROUNDS_MAX;
         while let Some(patch) = decision.status_patch(&binding, now) {
@@ -210,19 +215,6 @@ impl Worker {
             binding = read(&latest, binding);
         }
         Ok(false)
-    }
-
-    /// The cache may show the result before we know that it was written.
-    fn keep_promise(&self, written: &Object) {
-        if !self.scheduler.options.workload_affinity {
-            return;
-        }
-        let key = written.key();
-        let mut promised = self.promised();
-        promised.written(written);
-        if let Some(cached) = self.scheduler.informer(&key).get(&key) {
-            promised.shown(&cached, false);
-        }
     }
 
     /// Tells the binding and its template.
@@ -250,7 +242,9 @@ fn refusal(error: client::Error) -> Result<Settlement, client::Error> {
     }
     match (status.code, status.reason) {
         // The quota webhook answers 403 with a reason of its own, which is none of the API server's.
-        (403, StatusReason::Unknown) => Ok(Settlement::QuotaExceeded(status.message.clone())),
+        (403, StatusReason::Unknown) if status.message.to_lowercase().contains("quota") => {
+            Ok(Settlement::QuotaExceeded(status.message.clone()))
+        }
         (400..=499, _) => Ok(Settlement::Failed(error.chain())),
         _ => Err(error),
     }
@@ -274,18 +268,37 @@ fn template(binding: &Object) -> Regarding {
     }
 }
 
-/// Measures the steps of a decision.
-struct Steps<'a> {
-    clock: &'a Clock,
-    last: Mutex<Duration>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Steps<'_> {
-    fn ended(&self, step: Step) {
-        let now = self.clock.elapsed();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let seconds = now.saturating_sub(*last).as_secs_f64();
-        metrics::ALGORITHM.with_label_values(&[step.name()]).observe(seconds);
-        *last = now;
+    fn refused(code: u16, reason: StatusReason, message: &str) -> Option<Settlement> {
+        let status = Status { code, ..Status::new(reason, message) };
+        refusal(client::Error::Api { what: "patch the binding".to_owned(), source: status.into() }).ok()
+    }
+
+    #[test]
+    fn a_forbidden_result_for_want_of_quota_is_told_as_such() {
+        let denied =
+            "admission webhook denied the request: FederatedResourceQuota(ns/q) exceeded for resource cpu";
+        assert_eq!(
+            refused(403, StatusReason::Unknown, denied),
+            Some(Settlement::QuotaExceeded(denied.to_owned()))
+        );
+        assert!(matches!(refused(403, StatusReason::Unknown, "no"), Some(Settlement::Failed(_))));
+        assert!(matches!(refused(403, StatusReason::Forbidden, denied), Some(Settlement::Failed(_))));
+        assert!(matches!(refused(422, StatusReason::Invalid, "bad"), Some(Settlement::Failed(_))));
+    }
+
+    #[test]
+    fn conflicts_and_failures_of_the_server_are_no_refusals() {
+        for (code, reason) in [
+            (409, StatusReason::Conflict),
+            (404, StatusReason::NotFound),
+            (500, StatusReason::InternalError),
+            (503, StatusReason::ServiceUnavailable),
+        ] {
+            assert_eq!(refused(code, reason, "quota"), None, "{code}");
+        }
     }
 }

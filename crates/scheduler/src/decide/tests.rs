@@ -83,10 +83,8 @@ impl Story {
 
     fn decide(&self) -> (Decision, Binding) {
         let snapshot: Snapshot = self.clusters.iter().cloned().collect();
-        let world =
-            World { snapshot: &snapshot, features: Features::default(), peers: None, after_step: None };
         let binding = self.binding();
-        (decide(&binding, &world).unwrap(), binding)
+        (decide(&binding, &World::of(&snapshot, Features::default())).unwrap(), binding)
     }
 
     /// What is written, as the fields of both patches.
@@ -98,6 +96,11 @@ impl Story {
     fn clusters_written(&self) -> String {
         let clusters = self.object.at("/spec/clusters").cloned().unwrap_or(json!("none"));
         clusters.to_string()
+    }
+
+    fn message(&self) -> String {
+        let binding = self.binding();
+        condition(&binding.status.conditions, conditions::SCHEDULED).unwrap().message.clone()
     }
 
     fn scheduled(&self) -> (String, String) {
@@ -130,17 +133,59 @@ fn the_first_result_is_written_with_the_placement_it_came_from() {
     assert_eq!(patch["metadata"]["resourceVersion"], "77");
     let applied = patch["metadata"]["annotations"][annotations::APPLIED_PLACEMENT].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(applied).unwrap(), divided());
+    let mut status = status.unwrap()["status"].clone();
+    let message = status["conditions"][0].as_object_mut().unwrap().remove("message").unwrap();
+    assert!(message.as_str().unwrap().starts_with("Binding has been scheduled successfully."), "{message}");
     assert_eq!(
-        status.unwrap()["status"],
+        status,
         json!({
             "conditions": [{
-                "type": "Scheduled", "status": "True", "reason": "Success",
-                "message": "Binding has been scheduled successfully.", "lastTransitionTime": NOW,
+                "type": "Scheduled", "status": "True", "reason": "Success", "lastTransitionTime": NOW,
             }],
             "schedulerObservedGeneration": 4,
             "lastScheduledTime": NOW,
         })
     );
+}
+
+#[test]
+fn the_condition_says_in_short_how_the_result_came_about() {
+    let settled = story(json!({}), 3).after();
+    let message = settled.message();
+    let Some(short) = message.strip_prefix("Binding has been scheduled successfully. ") else {
+        panic!("upstream's sentence comes first: {message}");
+    };
+    assert!(short.contains("m1") && short.contains("m2"), "{short}");
+    let fuller =
+        settled.clusters(&[("m1", "4"), ("m2", "9"), ("m9", "0")]).set("/metadata/generation", json!(5));
+    let (decision, binding) = fuller.decide();
+    if decision.patch.is_none() {
+        let status = decision.status_patch(&binding, now()).unwrap();
+        assert_eq!(status["status"], json!({ "schedulerObservedGeneration": 5 }), "told once");
+    }
+    assert!(fuller.after().message().starts_with("Binding has been scheduled successfully. "));
+}
+
+#[test]
+fn a_failure_says_what_would_help() {
+    let message = |story: Story| story.after().message();
+    let nowhere = story(json!({ "clusterAffinity": { "clusterNames": ["m9"] } }), 3);
+    assert_eq!(
+        message(nowhere),
+        "0/2 clusters are available: 2 cluster(s) did not match the placement cluster affinity constraint. \
+         What would help: let the affinity match more clusters."
+    );
+    let full = message(story(divided(), 99));
+    assert!(full.contains("Clusters available replicas 15 are not enough to schedule. "), "{full}");
+    assert!(
+        full.ends_with("It is tried again when a cluster reports more room, or after 5 minutes."),
+        "{full}"
+    );
+    let no_api = story(json!({}), 3).set("/spec/resource/kind", json!("StatefulSet"));
+    assert!(message(no_api).ends_with("What would help: make a cluster serve the kind (install its CRD)."));
+    let bad =
+        message(story(json!({ "spreadConstraints": [{ "spreadByField": "cluster", "minGroups": 9 }] }), 3));
+    assert!(bad.ends_with(". It is tried again within 10 seconds."), "{bad}");
 }
 
 #[test]
@@ -196,7 +241,7 @@ fn when_nothing_fits_the_result_is_withdrawn_and_not_tried_again() {
     let nowhere = settled.set("/spec/placement/clusterAffinity", json!({ "clusterNames": ["m9"] }));
     let (decision, _) = nowhere.decide();
     assert_eq!(decision.patch.as_ref().unwrap()["spec"], json!({ "clusters": null }));
-    assert_eq!(decision.settlement.verdict(), Verdict::Settled);
+    assert_eq!(decision.settlement.verdict(), Verdict::Unfit);
     let withdrawn = nowhere.after();
     assert_eq!(withdrawn.clusters_written(), r#""none""#);
     assert_eq!(withdrawn.scheduled(), ("False".to_owned(), "NoClusterFit".to_owned()));
@@ -283,7 +328,7 @@ fn a_placement_annotation_that_cannot_be_read_is_replaced() {
 #[test]
 fn without_placement_nothing_is_decided() {
     let snapshot = Snapshot::default();
-    let world = World { snapshot: &snapshot, features: Features::default(), peers: None, after_step: None };
+    let world = World::of(&snapshot, Features::default());
     let mut binding = story(divided(), 3).binding();
     binding.spec.placement = None;
     assert_eq!(decide(&binding, &world), None);
@@ -297,16 +342,22 @@ fn a_refused_result_says_why() {
     let status = refused.status_patch(&binding, now()).unwrap();
     assert_eq!(status["status"]["conditions"][0]["reason"], "QuotaExceeded");
     assert_eq!(status["status"].get("lastScheduledTime"), None);
-    assert_eq!(refused.message().as_deref(), Some("limit 2"));
+    assert_eq!(
+        refused.message().as_deref(),
+        Some("limit 2. It is tried again until the quota has room: raise it, or free some of it.")
+    );
 }
 
 #[test]
 fn the_message_names_the_clusters() {
     let (decision, _) = story(json!({}), 3).decide();
-    assert_eq!(
-        decision.message().as_deref(),
-        Some("Binding has been scheduled successfully. Result: {m1:3, m2:3}")
+    let message = decision.message().unwrap();
+    assert!(
+        message.starts_with("Binding has been scheduled successfully. Result: {m1:3, m2:3}"),
+        "{message}"
     );
+    let settled = story(json!({}), 3).after();
+    assert_eq!(settled.decide().0.message(), None, "nothing new, nothing to tell");
 }
 
 #[test]
