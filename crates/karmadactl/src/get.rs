@@ -7,12 +7,13 @@ use api::Resource as _;
 use api::cluster::Cluster;
 use api::names::labels;
 use clap::{Args, ValueEnum};
-use client::{ApiResource, Budget, Client, Discovered, ListOptions};
+use client::{ApiResource, Budget, Client, ListOptions};
 use controllers::{Members as _, PushMembers};
 use machinery::Object;
 use serde_json::{Value, json};
 
 use crate::table::{Table, cell};
+use crate::target::resolve;
 use crate::{Access, told};
 
 /// Where to look.
@@ -156,20 +157,6 @@ async fn places(control: &Client, args: &GetArgs) -> Result<Vec<Place>> {
     Ok(places)
 }
 
-/// Finds the resource that a word means: plural, singular, short name or kind, with or without a group.
-fn resolve<'a>(discovered: &'a Discovered, word: &str) -> Option<&'a ApiResource> {
-    let word = word.to_lowercase();
-    let (name, group) =
-        word.split_once('.').map_or((word.as_str(), None), |(name, group)| (name, Some(group)));
-    discovered.resources.iter().find(|r| {
-        let named = r.plural == name
-            || r.singular == name
-            || r.gvk.kind.to_lowercase() == name
-            || r.short_names.iter().any(|s| s == name);
-        named && group.is_none_or(|g| r.gvk.group == g || format!("{}.{}", r.gvk.version, r.gvk.group) == g)
-    })
-}
-
 async fn resource(place: &Place, args: &GetArgs) -> Result<ApiResource> {
     let discovered = place.client.discover().await.map_err(told)?;
     match resolve(&discovered, &args.resource) {
@@ -268,39 +255,5 @@ async fn rows(place: &Place, args: &GetArgs, table: &mut Table) -> Result<()> {
     match missing.first() {
         Some(name) if !args.ignore_not_found => bail!("{} {name:?} not found", resource.gvr().qualified()),
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use machinery::GroupVersionKind;
-
-    use super::*;
-
-    #[test]
-    fn a_resource_is_found_by_any_of_its_names() {
-        let resource = |group: &str, kind: &str, plural: &str, short: &str| ApiResource {
-            gvk: GroupVersionKind::new(group, "v1", kind),
-            plural: plural.into(),
-            singular: kind.to_lowercase(),
-            short_names: vec![short.into()],
-            namespaced: true,
-            verbs: vec![],
-        };
-        let discovered = Discovered {
-            resources: vec![
-                resource("", "Service", "services", "svc"),
-                resource("serving.knative.dev", "Service", "services", "kservice"),
-                resource("apps", "Deployment", "deployments", "deploy"),
-            ],
-            failed: vec![],
-        };
-        let group = |word| resolve(&discovered, word).map(|r| format!("{}/{}", r.gvk.group, r.gvk.kind));
-        assert_eq!(group("deploy").as_deref(), Some("apps/Deployment"));
-        assert_eq!(group("Deployment").as_deref(), Some("apps/Deployment"));
-        assert_eq!(group("services").as_deref(), Some("/Service"));
-        assert_eq!(group("services.serving.knative.dev").as_deref(), Some("serving.knative.dev/Service"));
-        assert_eq!(group("kservice").as_deref(), Some("serving.knative.dev/Service"));
-        assert_eq!(group("nothing"), None);
     }
 }

@@ -12,8 +12,11 @@ use client::{Budget, Client};
 
 mod get;
 pub mod join;
+mod plan;
 mod table;
+mod target;
 mod unjoin;
+mod why;
 
 /// karmadactl controls a Karmada control plane.
 #[derive(Debug, Parser)]
@@ -52,6 +55,10 @@ pub enum Command {
     Unjoin(unjoin::UnjoinArgs),
     /// Display one or many resources in Karmada and member clusters.
     Get(get::GetArgs),
+    /// Explain where an object runs, and why there and not elsewhere.
+    Why(why::WhyArgs),
+    /// Show what applying files would do to the clusters, without doing it.
+    Plan(plan::PlanArgs),
 }
 
 impl Access {
@@ -82,6 +89,8 @@ pub async fn run(args: Karmadactl, out: &mut (dyn Write + Send)) -> Result<()> {
         Command::Join(join) => join::run(&args.access, join, out).await,
         Command::Unjoin(unjoin) => unjoin::run(&args.access, unjoin, out).await,
         Command::Get(get) => get::run(&args.access, get, out).await,
+        Command::Why(why) => why::run(&args.access, why, out).await,
+        Command::Plan(plan) => plan::run(&args.access, plan, out).await,
     }
 }
 

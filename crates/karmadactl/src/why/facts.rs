@@ -1,0 +1,108 @@
+//! What is known about an object: everything an explanation is made from, as it was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::cluster::Cluster;
+use api::policy::Policy;
+use api::work::{Binding, Work};
+use api::{Scope, naming};
+use machinery::{GroupVersionKind, Object};
+use scheduling::{Features, Peers, Plugins};
+
+/// What was read about an object.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// The object; a bare reference when it does not exist.
+    pub(crate) template: Object,
+    /// Whether it exists.
+    pub(crate) exists: bool,
+    /// Why objects like this are never propagated.
+    pub(crate) skipped: Option<String>,
+    /// All policies, also those of other namespaces.
+    pub(crate) policies: Vec<Policy>,
+    /// Namespaces and names of all override policies.
+    pub(crate) overrides: BTreeMap<Scope, BTreeSet<(String, String)>>,
+    pub(crate) binding: Option<Binding>,
+    pub(crate) clusters: Vec<Cluster>,
+    /// The binding's Works.
+    pub(crate) works: Vec<Work>,
+    /// Other bindings of the same namespace: those that need this one, and those of the same groups.
+    pub(crate) neighbours: Vec<Binding>,
+}
+
+impl Facts {
+    /// Whether an override policy exists that a policy may wait for.
+    pub(crate) fn has_override(&self, policy: &Policy, name: &str) -> bool {
+        self.overrides
+            .get(&policy.scope)
+            .is_some_and(|known| known.contains(&(policy.metadata.namespace.clone(), name.to_owned())))
+    }
+}
+
+/// Groups that are never propagated: our own, events and leases.
+const SKIPPED_GROUPS: [&str; 10] = [
+    "cluster.karmada.io",
+    "policy.karmada.io",
+    "work.karmada.io",
+    "config.karmada.io",
+    "networking.karmada.io",
+    "autoscaling.karmada.io",
+    "remedy.karmada.io",
+    "apps.karmada.io",
+    "events.k8s.io",
+    "coordination.k8s.io",
+];
+
+/// Why objects of this kind and in this namespace are never propagated, as controllers are set up by
+/// default.
+pub(crate) fn skipped(object: &Object) -> Option<String> {
+    let GroupVersionKind { group, version, kind } = object.gvk();
+    if SKIPPED_GROUPS.contains(&group.as_str()) {
+        return Some(format!("objects of group {group} are never propagated"));
+    }
+    if group.is_empty() && version == "v1" && kind == "Event" {
+        return Some("events are never propagated".into());
+    }
+    let namespace = object.namespace();
+    if naming::is_reserved_namespace(namespace) {
+        return Some(format!("namespace {namespace} is Karmada's own"));
+    }
+    if namespace.starts_with("kube-") {
+        return Some(format!(
+            "namespace {namespace} is a system namespace (--skipped-propagating-namespaces)"
+        ));
+    }
+    None
+}
+
+/// The scheduler's switches as they must be set for the binding to look as it does; the rest are defaults.
+pub(crate) fn features(binding: &Binding) -> Features {
+    let plugins = match &binding.spec.workload_affinity_groups {
+        Some(_) => Plugins::parse(["*"]).unwrap_or_default(),
+        None => Plugins::default(),
+    };
+    Features { plugins, components: !binding.spec.components.is_empty(), ..Features::default() }
+}
+
+/// Where the other workloads of the binding's affinity groups are.
+pub(crate) fn peers(binding: &Binding, others: &[Binding]) -> Option<Peers> {
+    let groups = binding.spec.workload_affinity_groups.as_ref()?;
+    let mut peers = Peers::default();
+    for other in
+        others.iter().filter(|o| o.scope == binding.scope && o.metadata.key() != binding.metadata.key())
+    {
+        if other.metadata.namespace != binding.metadata.namespace {
+            continue;
+        }
+        let Some(theirs) = &other.spec.workload_affinity_groups else { continue };
+        let clusters: BTreeSet<String> = other.spec.clusters.iter().map(|c| c.name.clone()).collect();
+        let same = |mine: &str, theirs: &str| !mine.is_empty() && mine == theirs;
+        if same(&groups.anti_affinity_group, &theirs.anti_affinity_group) {
+            peers.anti_affinity.extend(clusters.iter().cloned());
+        }
+        if same(&groups.affinity_group, &theirs.affinity_group) && !clusters.is_empty() {
+            peers.affinity.push(clusters);
+        }
+    }
+    Some(peers)
+}
