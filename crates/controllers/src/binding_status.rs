@@ -233,7 +233,7 @@ impl Controller {
         let context = &self.context;
         let Some(binding) = context.bindings(key.scope).latest(&key.key) else { return Ok(Outcome::Done) };
         let id = binding.label(binding_id_label(key.scope)).unwrap_or_default();
-        if binding.is_deleting() || id.is_empty() || !is_placed(&binding) {
+        if binding.is_deleting() || id.is_empty() || !(is_placed(&binding) || has_reported(&binding)) {
             return Ok(Outcome::Done);
         }
         let spec = propagation::binding::specification_of(&binding)

@@ -158,6 +158,13 @@ fn with_members_part(desired: &Object, observed: &Object) -> Object {
             merged.set_label(key, value);
         }
     }
+    if merged.kind() == "ClusterRole" && merged.at("/aggregationRule").is_some_and(|rule| !rule.is_null()) {
+        // The member unites the rules of the roles that it has; they are not the template's.
+        match observed.at("/rules") {
+            Some(rules) => merged.set("/rules", rules.clone()),
+            None => drop(merged.remove("/rules")),
+        }
+    }
     merged
 }
 
@@ -510,7 +517,11 @@ async fn report(
         None => Ok(Outcome::Done),
         Some(first) => {
             if changed {
-                context.recorder.warning(work, events::SYNC_FAILED, condition.message);
+                let message = condition.message;
+                context.recorder.warning(work, events::SYNC_FAILED, message.clone());
+                for template in manifests(work).filter_map(|manifest| template_of(&manifest)) {
+                    context.recorder.warning(template, events::SYNC_FAILED, message.clone());
+                }
             }
             Err(Error::Manifests { work: work.name().into(), failed, total, first })
         }

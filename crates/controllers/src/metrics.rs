@@ -38,7 +38,7 @@ pub(crate) static WORK_SYNC_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
 pub(crate) static BINDING_SYNC_SECONDS: LazyLock<HistogramVec> =
     LazyLock::new(|| histogram("binding_sync_work_duration_seconds", "Seconds to write a binding's Works"));
 pub(crate) static MATCH_POLICY_SECONDS: LazyLock<Histogram> = LazyLock::new(|| {
-    let help = "Seconds to find the policy of a template that none has claimed";
+    let help = "Seconds to find the policy of a template";
     let options = HistogramOpts::new("resource_match_policy_duration_seconds", help).buckets(buckets());
     let histogram = Histogram::with_opts(options).expect("the name is valid");
     let _ = prometheus::register(Box::new(histogram.clone()));

@@ -53,17 +53,17 @@ enum Error {
     #[error("binding {binding} cannot be read")]
     Shape { binding: ObjectKey, source: serde_json::Error },
     #[error(transparent)]
-    Template(#[from] TemplateError),
+    Template(#[from] Box<TemplateError>),
     #[error("{template} of binding {binding} does not exist")]
     NoTemplate { template: String, binding: ObjectKey },
     #[error("could not find out what {template} needs")]
-    Interpret { template: String, source: interpreter::Error },
+    Interpret { template: String, source: Box<interpreter::Error> },
     #[error("could not record what binding {binding} needs")]
     Record { binding: ObjectKey, source: client::Error },
     #[error("could not release binding {binding}")]
     Release { binding: ObjectKey, source: client::Error },
     #[error("could not find the resource of {kind}")]
-    Kind { kind: GroupVersionKind, source: crate::kinds::Error },
+    Kind { kind: GroupVersionKind, source: Box<crate::kinds::Error> },
     #[error("a dependency on {kind} of binding {binding} has neither a name nor a selector")]
     Nameless { kind: GroupVersionKind, binding: ObjectKey },
     #[error(transparent)]
@@ -188,7 +188,8 @@ impl Distributor {
         if !interpreter.has(&reference.kind, Operation::InterpretDependency) {
             return Ok(None);
         }
-        let template = context.template(&reference, &spec.resource.resource_version).await?;
+        let template =
+            context.template(&reference, &spec.resource.resource_version).await.map_err(Box::new)?;
         let template = template.filter(|t| spec.resource.uid.is_empty() || spec.resource.uid == t.uid());
         let template = template
             .ok_or_else(|| Error::NoTemplate { template: reference.to_string(), binding: key.clone() })?;
@@ -204,7 +205,7 @@ impl Distributor {
             Err(source) => {
                 let message = queue::chain(&source);
                 context.recorder.warning(&*template, events::GET_DEPENDENCIES_FAILED, message);
-                Err(Error::Interpret { template: reference.to_string(), source })
+                Err(Error::Interpret { template: reference.to_string(), source: Box::new(source) })
             }
         }
     }
@@ -284,7 +285,7 @@ impl Distributor {
         let kind = kind_of(dependency);
         if !dependency.name.is_empty() {
             let key = ObjectKey::new(&dependency.namespace, &dependency.name);
-            let object = self.context.template(&TemplateKey { kind, key }, "").await?;
+            let object = self.context.template(&TemplateKey { kind, key }, "").await.map_err(Box::new)?;
             return Ok(object.into_iter().filter(|object| !object.is_deleting()).collect());
         }
         if dependency.label_selector.is_none() {
@@ -312,7 +313,8 @@ impl Distributor {
         if decide::selects(dependencies, reference, None) {
             return Ok(true);
         }
-        let object = self.context.template(&TemplateKey { kind, key: key.clone() }, "").await?;
+        let reference = TemplateKey { kind, key: key.clone() };
+        let object = self.context.template(&reference, "").await.map_err(Box::new)?;
         Ok(object.is_some_and(|object| decide::selects_object(dependencies, &object)))
     }
 
@@ -426,7 +428,7 @@ impl Distributor {
 
     /// The informer over a kind of which something is needed, whose changes come back here.
     async fn watch(&self, kind: &GroupVersionKind) -> Result<Informer, Error> {
-        let fail = |source| Error::Kind { kind: kind.clone(), source };
+        let fail = |source| Error::Kind { kind: kind.clone(), source: Box::new(source) };
         let gvr = self.context.kinds.gvr(kind).await.map_err(fail)?;
         let informer = self.context.informers.get(&gvr);
         let is_new = self.watched.lock().unwrap_or_else(PoisonError::into_inner).insert(gvr);

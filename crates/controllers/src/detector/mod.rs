@@ -17,6 +17,7 @@
 pub(crate) mod change;
 mod discovery;
 mod policies;
+mod route;
 pub(crate) mod skip;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ use propagation::{Interpretation, Interpreted, Write, binding};
 use runtime::{Change, Informer, Outcome, Queue, queue, spawn};
 use serde_json::Value;
 
+use self::route::Route;
 use self::skip::{SkippedApis, SkippedNamespaces};
 use crate::context::{BY_POLICY, Context, TemplateError, TemplateKey, policy_id_label, policy_ids};
 use crate::{metrics, view};
@@ -175,31 +177,28 @@ impl Detector {
             return;
         }
         let template = TemplateKey::of(object);
-        let mut changed_by_karmada = false;
-        if let Change::Modified { old, new } = change {
-            if !change::specification_changed(old, new) {
-                return;
-            }
-            let is_our_claim = {
-                let mut claimed = lock(&self.claimed);
-                claimed.get(&template).is_some_and(|version| version == new.resource_version())
-                    && claimed.remove(&template).is_some()
-            };
-            if is_our_claim {
-                return;
-            }
-            let claimant = claim::claim_of(new);
-            let is_lazy =
-                claimant.is_some_and(|c| self.index().get(&c.policy).is_some_and(|p| binding::is_lazy(p)));
-            changed_by_karmada = is_lazy && change::changed_by_karmada(old, new);
+        let is_lazy = |object: &Object| {
+            let claim = claim::claim_of(object);
+            claim.is_some_and(|c| self.index().get(&c.policy).is_some_and(|p| binding::is_lazy(p)))
+        };
+        let Some(intake) = route::intake(change, is_lazy) else { return };
+        if change.old().is_some() && self.is_own_claim(&template, object.resource_version()) {
+            return;
         }
-        let priority = if change.is_initial() {
+        let priority = if intake.initial {
             queue::LOW_PRIORITY
         } else {
             lock(&self.changed).insert(template.clone());
             0
         };
-        self.templates.add_with_priority(Item { template, changed_by_karmada }, priority);
+        let item = Item { template, changed_by_karmada: intake.changed_by_karmada };
+        self.templates.add_with_priority(item, priority);
+    }
+
+    /// Whether our own claim made this version of a template; it is told once.
+    fn is_own_claim(&self, template: &TemplateKey, version: &str) -> bool {
+        let mut claimed = lock(&self.claimed);
+        claimed.get(template).is_some_and(|known| known == version) && claimed.remove(template).is_some()
     }
 
     async fn reconcile(&self, item: &Item) -> Result<Outcome, Error> {
@@ -213,54 +212,35 @@ impl Detector {
 
     async fn reconcile_template(&self, item: &Item, has_changed: bool) -> Result<Outcome, Error> {
         let template = self.context.template(&item.template, "").await.map_err(Box::new)?;
+        let mut route = self.route(template.as_deref());
+        if route == Route::Wait {
+            lock(&self.waiting).insert(item.template.clone());
+            // The policy may have come between the look and the entry; it has then seen no entry.
+            route = self.route(template.as_deref());
+        }
         let Some(template) = template.filter(|template| !template.is_deleting()) else {
             lock(&self.waiting).remove(&item.template);
             lock(&self.claimed).remove(&item.template);
             return Ok(Outcome::Done);
         };
-        if matching::claimed_by_other(&template).is_some() {
-            lock(&self.waiting).remove(&item.template);
-            return Ok(Outcome::Done);
+        match route {
+            Route::Wait | Route::Unselected => Ok(Outcome::Done),
+            Route::Leave => {
+                lock(&self.waiting).remove(&item.template);
+                Ok(Outcome::Done)
+            }
+            Route::Abandoned(claim) => self.reconcile_abandoned(item, &template, &claim).await,
+            // It takes its claims off as it goes; one that it has not seen comes off once it is gone.
+            Route::Leaving(policy) => Err(Error::PolicyDeleting { policy: policy.metadata.key() }),
+            Route::Apply(policy) => self.apply(item, &template, &policy, has_changed).await,
         }
-        if let Some(claim) = claim::claim_of(&template) {
-            return self.reconcile_claimed(item, &template, &claim, has_changed).await;
-        }
-        let chosen = || {
-            let timer = metrics::start();
-            let chosen = self.index().choose(&template).cloned();
-            metrics::MATCH_POLICY_SECONDS.observe(timer.elapsed().as_secs_f64());
-            chosen
-        };
-        let Some(policy) = chosen() else {
-            lock(&self.waiting).insert(item.template.clone());
-            // The policy may have come between the look and the entry; it has then seen no entry.
-            let Some(policy) = chosen() else { return Ok(Outcome::Done) };
-            return self.apply(item, &template, &policy, has_changed).await;
-        };
-        self.apply(item, &template, &policy, has_changed).await
     }
 
-    async fn reconcile_claimed(
-        &self,
-        item: &Item,
-        template: &Object,
-        claim: &Claim,
-        has_changed: bool,
-    ) -> Result<Outcome, Error> {
-        let known = self.index().get(&claim.policy).cloned();
-        let Some(policy) = known else {
-            return self.reconcile_abandoned(item, template, claim).await;
-        };
-        if policy.metadata.is_deleting() {
-            // It takes its claims off as it goes. One that it has not seen is taken off once it is gone.
-            return Err(Error::PolicyDeleting { policy: policy.metadata.key() });
-        }
-        if !matching::matches_any(&policy.spec.resource_selectors, template) {
-            // A policy that was changed takes its claims off itself. A selector of the same kind in another
-            // group leaves the object to that group's template.
-            return Ok(Outcome::Done);
-        }
-        self.apply(item, template, &policy, has_changed).await
+    fn route(&self, template: Option<&Object>) -> Route {
+        let timer = metrics::start();
+        let route = route::route(template, &self.index());
+        metrics::MATCH_POLICY_SECONDS.observe(timer.elapsed().as_secs_f64());
+        route
     }
 
     /// The policy of a claim is not in the cache. Only the server knows whether it is gone.

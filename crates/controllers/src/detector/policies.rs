@@ -22,6 +22,20 @@ fn preempts(policy: &Policy) -> bool {
     policy.spec.preemption == Some(Preemption::Always)
 }
 
+/// The policies that may take templates over from one whose priority sinks, because it does not outrank them
+/// any more: those that preempt and whose own priority is between, the highest first.
+fn preemptors<'a>(policies: impl Iterator<Item = &'a Policy>, old: &Policy, new: &Policy) -> Vec<Claimant> {
+    let (low, high) = (priority(new), priority(old));
+    let reach = |p: &Policy| p.scope == new.scope && p.metadata.namespace == new.metadata.namespace;
+    let is_between = |p: &Policy| p.spec.priority.is_some_and(|own| low < own && own < high);
+    let mut found: Vec<(i32, Claimant)> = policies
+        .filter(|p| reach(p) && preempts(p) && is_between(p))
+        .map(|p| (priority(p), Claimant::of(p)))
+        .collect();
+    found.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
+    found.into_iter().map(|(_, claimant)| claimant).collect()
+}
+
 /// Whether a policy may select a template, as far as its kind and name tell.
 fn may_select(policy: &Policy, template: &TemplateKey) -> bool {
     let api_version = template.kind.api_version();
@@ -85,19 +99,11 @@ impl Detector {
 
     /// A policy whose priority sinks may lose templates to those it used to outrank, the highest first.
     fn wake_preemptors(&self, old: &Policy, new: &Policy) {
-        let (low, high) = (priority(new), priority(old));
-        if low >= high || !self.context.options.gates.propagation_policy_preemption {
+        if !self.context.options.gates.propagation_policy_preemption {
             return;
         }
-        let mut candidates: Vec<(i32, Claimant)> = self
-            .index()
-            .iter()
-            .filter(|p| p.scope == new.scope && p.metadata.namespace == new.metadata.namespace && preempts(p))
-            .filter(|p| p.spec.priority.is_some_and(|between| low < between && between < high))
-            .map(|p| (priority(p), Claimant::of(p)))
-            .collect();
-        candidates.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
-        for (_, claimant) in candidates {
+        let woken = preemptors(self.index().iter().map(std::convert::AsRef::as_ref), old, new);
+        for claimant in woken {
             self.policies.add(claimant);
         }
     }
@@ -293,5 +299,63 @@ mod tests {
         let cluster = adopted(Scope::Cluster, &policy, "c".into());
         assert_eq!(cluster.label("clusterpropagationpolicy.karmada.io/permanent-id"), Some("c"));
         assert!(cluster.has_finalizer("karmada.io/cluster-propagation-policy-controller"));
+    }
+
+    fn policy(name: &str, priority: Option<i32>, preempts: bool) -> Policy {
+        let preemption = preempts.then_some(Preemption::Always);
+        let spec = api::policy::PropagationSpec { priority, preemption, ..Default::default() };
+        let mut metadata = api::ObjectMeta::named("shop", name);
+        metadata.uid = name.into();
+        Policy { scope: Scope::Namespaced, metadata, spec }
+    }
+
+    #[test]
+    fn a_lowered_priority_wakes_preempting_policies_in_between_the_highest_first() {
+        let mut foreign = policy("foreign", Some(5), true);
+        foreign.metadata.namespace = "other".into();
+        let all = [
+            policy("low", Some(3), true),
+            policy("high", Some(7), true),
+            policy("at-old", Some(9), true),
+            policy("at-new", Some(1), true),
+            policy("meek", Some(5), false),
+            policy("nil", None, true),
+            foreign,
+        ];
+        let woken = |old: Option<i32>, new: Option<i32>| -> Vec<String> {
+            let (old, new) = (policy("p", old, false), policy("p", new, false));
+            preemptors(all.iter(), &old, &new).into_iter().map(|c| c.key.name).collect()
+        };
+        assert_eq!(woken(Some(9), Some(1)), ["high", "low"]);
+        assert_eq!(woken(Some(4), None), ["low", "at-new"]);
+        assert_eq!(woken(Some(1), Some(9)), Vec::<String>::new(), "it was raised");
+    }
+
+    #[test]
+    fn a_policy_finds_the_templates_that_wait_by_kind_name_and_reach() {
+        let template = TemplateKey {
+            kind: GroupVersionKind::from_api_version("v1", "ConfigMap"),
+            key: ObjectKey::new("shop", "settings"),
+        };
+        let selector = |kind: &str, namespace: &str, name: &str| ResourceSelector {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+            ..ResourceSelector::default()
+        };
+        for (selector, expected) in [
+            (selector("ConfigMap", "", ""), true),
+            (selector("ConfigMap", "shop", "settings"), true),
+            (selector("ConfigMap", "shop", "other"), false),
+            (selector("ConfigMap", "other", ""), false),
+            (selector("Secret", "", ""), false),
+        ] {
+            let mut policy = policy("p", None, false);
+            policy.spec.resource_selectors = vec![selector.clone()];
+            assert_eq!(may_select(&policy, &template), expected, "{selector:?}");
+            policy.metadata.namespace = "elsewhere".into();
+            assert!(!may_select(&policy, &template), "a policy of another namespace");
+        }
     }
 }

@@ -161,3 +161,160 @@ fn a_work_made_by_hand_gets_the_marks_that_lead_back_to_it() {
     assert_eq!(manifest.annotation(annotations::WORK_NAME), Some("web-x"));
     assert_eq!(manifest.annotation(annotations::WORK_NAMESPACE), Some("karmada-es-m1"));
 }
+
+/// A manifest of any kind as a Work carries it.
+fn of_kind(api_version: &str, kind: &str, fields: Value) -> Object {
+    let mut object = manifest(json!({}));
+    object.remove("/spec");
+    object.set("/apiVersion", api_version);
+    object.set("/kind", kind);
+    for (field, value) in fields.as_object().unwrap() {
+        object.set(&format!("/{field}"), value.clone());
+    }
+    object
+}
+
+/// Kinds, what a manifest says, what the member makes of it, and the place of what must stay the member's.
+fn what_members_own() -> Vec<(&'static str, &'static str, Value, Value, &'static str)> {
+    vec![
+        (
+            "v1",
+            "Service",
+            json!({ "spec": { "ports": [{ "port": 80 }] } }),
+            json!({ "spec": {
+                "ports": [{ "port": 80, "protocol": "TCP", "targetPort": 80 }], "clusterIP": "10.0.0.7",
+                "clusterIPs": ["10.0.0.7"], "type": "ClusterIP", "sessionAffinity": "None",
+            } }),
+            "/spec/clusterIP",
+        ),
+        (
+            "v1",
+            "PersistentVolumeClaim",
+            json!({ "spec": { "accessModes": ["ReadWriteOnce"] } }),
+            json!({ "spec": { "accessModes": ["ReadWriteOnce"], "volumeName": "pv-7", "volumeMode": "Filesystem" } }),
+            "/spec/volumeName",
+        ),
+        (
+            "v1",
+            "PersistentVolume",
+            json!({ "spec": { "capacity": { "storage": "1Gi" } } }),
+            json!({ "spec": { "capacity": { "storage": "1Gi" }, "claimRef": { "name": "c", "uid": "x" } } }),
+            "/spec/claimRef",
+        ),
+        (
+            "v1",
+            "ServiceAccount",
+            json!({}),
+            json!({ "secrets": [{ "name": "web-dockercfg" }] }),
+            "/secrets/0/name",
+        ),
+        (
+            "v1",
+            "Pod",
+            json!({ "spec": { "containers": [{ "name": "c", "image": "i" }] } }),
+            json!({ "spec": {
+                "containers": [{ "name": "c", "image": "i", "volumeMounts": [{ "name": "token" }] }],
+                "nodeName": "n1", "volumes": [{ "name": "token" }], "serviceAccountName": "default",
+            } }),
+            "/spec/nodeName",
+        ),
+        (
+            "batch/v1",
+            "Job",
+            json!({ "spec": { "template": { "metadata": { "labels": { "app": "web" } } } } }),
+            json!({ "spec": {
+                "selector": { "matchLabels": { "batch.kubernetes.io/controller-uid": "u" } },
+                "template": { "metadata": { "labels": {
+                    "app": "web", "batch.kubernetes.io/controller-uid": "u", "controller-uid": "u",
+                    "job-name": "web", "batch.kubernetes.io/job-name": "web",
+                } } },
+            } }),
+            "/spec/selector/matchLabels",
+        ),
+        (
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRole",
+            json!({ "aggregationRule": { "clusterRoleSelectors": [{}] }, "rules": [{ "verbs": ["get"] }] }),
+            json!({
+                "aggregationRule": { "clusterRoleSelectors": [{}] },
+                "rules": [{ "verbs": ["get"] }, { "verbs": ["list"] }],
+            }),
+            "/rules/1",
+        ),
+    ]
+}
+
+#[test]
+fn what_the_member_owns_of_a_native_kind_is_not_fought_over_and_survives_updates() {
+    for (api_version, kind, says, holds, own) in what_members_own() {
+        let desired = of_kind(api_version, kind, says);
+        let mut observed = stored(&desired);
+        for (field, value) in holds.as_object().unwrap() {
+            observed.set(&format!("/{field}"), value.clone());
+        }
+        assert_eq!(outcome(&desired, &observed, &APPLIED), Action::Nothing, "{kind}");
+        let mut changed = desired.clone();
+        changed.set_label("app", "other");
+        let Action::Update(updated) = outcome(&changed, &observed, &APPLIED) else {
+            panic!("{kind} must be updated")
+        };
+        assert_eq!(updated.at(own), observed.at(own), "{kind}");
+    }
+}
+
+#[test]
+fn replicas_that_the_member_scales_stay_when_the_template_says_so() {
+    let mut desired = manifest(json!({ "replicas": 1 }));
+    let mut scaled = stored(&desired);
+    scaled.set("/spec/replicas", 7);
+    assert!(is_update(&outcome(&desired, &scaled, &APPLIED)), "the template decides");
+    desired.set_label(labels::RETAIN_REPLICAS, "true");
+    scaled.set_label(labels::RETAIN_REPLICAS, "true");
+    assert_eq!(outcome(&desired, &scaled, &APPLIED), Action::Nothing, "the member's autoscaler decides");
+}
+
+#[test]
+fn kinds_with_a_status_and_defaults_of_their_own_are_left_alone_once_applied() {
+    for (api_version, kind, says, fills_in) in [
+        (
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            json!({ "maxReplicas": 3 }),
+            json!({ "minReplicas": 1 }),
+        ),
+        (
+            "batch/v1",
+            "CronJob",
+            json!({ "schedule": "* * * * *" }),
+            json!({ "concurrencyPolicy": "Allow", "suspend": false, "successfulJobsHistoryLimit": 3 }),
+        ),
+        ("networking.k8s.io/v1", "Ingress", json!({ "rules": [] }), json!({ "ingressClassName": "default" })),
+        (
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            json!({ "podSelector": {} }),
+            json!({ "policyTypes": ["Ingress"] }),
+        ),
+        ("policy/v1", "PodDisruptionBudget", json!({ "minAvailable": 1 }), json!({})),
+        (
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            json!({ "group": "example.io", "names": { "kind": "X", "plural": "xs" } }),
+            json!({ "names": { "kind": "X", "plural": "xs", "listKind": "XList", "singular": "x" }, "conversion": { "strategy": "None" } }),
+        ),
+        ("v1", "Namespace", json!({}), json!({ "finalizers": ["kubernetes"] })),
+        ("apps/v1", "DaemonSet", json!({ "template": {} }), json!({ "revisionHistoryLimit": 10 })),
+        ("v1", "ResourceQuota", json!({ "hard": { "cpu": "1" } }), json!({})),
+    ] {
+        let desired = of_kind(api_version, kind, json!({ "spec": says }));
+        let mut observed = stored(&desired);
+        for (field, value) in fills_in.as_object().unwrap() {
+            observed.set(&format!("/spec/{field}"), value.clone());
+        }
+        observed.set("/status", json!({ "something": "changes" }));
+        assert_eq!(outcome(&desired, &observed, &APPLIED), Action::Nothing, "{kind}");
+        let mut changed = desired.clone();
+        changed.set("/spec/changed", true);
+        assert!(is_update(&outcome(&changed, &observed, &APPLIED)), "{kind}");
+    }
+}
