@@ -24,6 +24,7 @@ pub mod networking;
 pub mod remedy;
 pub mod search;
 
+pub mod gates;
 pub mod names;
 pub mod naming;
 
