@@ -142,6 +142,30 @@ pub struct Interpreter {
     serial: AtomicU64,
 }
 
+/// Which layer answers, and who in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The scripts of these customizations; more than one only for dependencies.
+    Customizations(Vec<String>),
+    /// The webhook of this uid, `<configuration>/<webhook>`.
+    Webhook(String),
+    /// A script that comes with the program.
+    Bundled,
+    /// The program itself.
+    Native,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Customizations(names) => write!(f, "customization {}", names.join(", ")),
+            Self::Webhook(uid) => write!(f, "webhook {uid}"),
+            Self::Bundled => f.write_str("bundled script"),
+            Self::Native => f.write_str("built in"),
+        }
+    }
+}
+
 /// Who answers.
 enum Hook<'a> {
     /// One script; several for dependencies, whose answers are united.
@@ -160,10 +184,17 @@ impl Interpreter {
     /// `ResourceInterpreterWebhookConfiguration`s, in any order. Scripts are compiled when they are first
     /// needed, and once. What cannot be used is told by [`Interpreter::complaints`].
     pub fn with(customizations: &[Object], webhook_configurations: &[Object]) -> Self {
+        Self::native().customized(customizations, webhook_configurations)
+    }
+
+    /// An interpreter with other customizations, and the clock and gates of this one.
+    #[must_use]
+    pub fn customized(&self, customizations: &[Object], webhook_configurations: &[Object]) -> Self {
         let mut complaints = Vec::new();
         let customizations = Customizations::new(customizations, &mut complaints);
         let webhooks = Webhooks::new(webhook_configurations, &mut complaints);
-        Self { customizations, webhooks, complaints, ..Self::default() }
+        let serial = AtomicU64::new(self.serial.load(Ordering::Relaxed));
+        Self { customizations, webhooks, sandbox: self.sandbox.clone(), complaints, serial }
     }
 
     /// Lets scripts tell the time, and stops them after [`limits::DEADLINE`] of it. Without a clock it is
@@ -202,6 +233,20 @@ impl Interpreter {
     /// Whether some layer answers `operation` for objects of a kind.
     pub fn has(&self, kind: &GroupVersionKind, operation: Operation) -> bool {
         operation == Operation::InterpretStatus || self.hook(kind.into(), operation).is_some()
+    }
+
+    /// Who answers `operation` for objects of a kind, for those who explain a decision.
+    pub fn answered_by(&self, kind: &GroupVersionKind, operation: Operation) -> Option<Source> {
+        Some(match self.hook(kind.into(), operation) {
+            Some(Hook::Scripts(scripts)) if scripts[0].is_bundled() => Source::Bundled,
+            Some(Hook::Scripts(scripts)) => {
+                Source::Customizations(scripts.iter().map(|script| script.name().to_owned()).collect())
+            }
+            Some(Hook::Webhook(hook)) => Source::Webhook(hook.uid().to_owned()),
+            Some(Hook::Native(_)) => Source::Native,
+            None if operation == Operation::InterpretStatus => Source::Native,
+            None => return None,
+        })
     }
 
     /// The question for a webhook, or why it cannot be asked.

@@ -24,7 +24,7 @@ pub mod limits {
 }
 
 /// Where scripts run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sandbox {
     pub(crate) clock: Option<Clock>,
     pub(crate) gates: Gates,
@@ -69,7 +69,7 @@ impl Sandbox {
                 machine.preload(name, module.clone());
             }
         }
-        let fail = |why: &dyn std::fmt::Display| format!("{function} of {}: {why}", script.origin());
+        let fail = |why: &dyn std::fmt::Display| format!("{function} of {script}: {why}");
         machine.run(chunk).map_err(|why| fail(&why))?;
         let mut values = Vec::with_capacity(arguments.len());
         for argument in arguments {

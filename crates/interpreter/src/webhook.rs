@@ -71,7 +71,11 @@ pub(crate) struct Webhooks(Vec<Registered>);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InCharge<'a>(&'a Registered);
 
-impl InCharge<'_> {
+impl<'a> InCharge<'a> {
+    pub(crate) fn uid(self) -> &'a str {
+        &self.0.webhook.uid
+    }
+
     /// The webhook, or why it cannot be asked.
     pub(crate) fn webhook(self) -> Result<Arc<Webhook>, String> {
         match &self.0.unusable {

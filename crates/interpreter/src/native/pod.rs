@@ -27,8 +27,11 @@ fn containers(items: &[AggregatedStatusItem], field: &str) -> Vec<Value> {
     merged.collect()
 }
 
-/// A member that has not reported yet counts as pending.
+/// A member that has not reported yet counts as pending. Without members nothing is known.
 pub(super) fn aggregate(template: &mut Object, items: &[AggregatedStatusItem]) -> Result<(), String> {
+    if items.is_empty() {
+        return Ok(());
+    }
     let mut status = Map::new();
     for field in ["containerStatuses", "initContainerStatuses"] {
         let merged = containers(items, field);

@@ -247,6 +247,12 @@ fn lists_the_containers_of_all_members() {
 }
 
 #[test]
+fn of_a_pod_that_is_nowhere_changes_nothing() {
+    let status = json!({ "phase": "Running" });
+    assert_eq!(aggregated(&object("v1", "Pod", json!({ "status": status })), &[]), status);
+}
+
+#[test]
 fn sums_budgets_and_autoscalers() {
     let budget = object("policy/v1", "PodDisruptionBudget", json!({}));
     assert_eq!(

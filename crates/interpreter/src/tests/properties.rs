@@ -139,3 +139,75 @@ fn pruning_twice_is_pruning_once() {
         }
     }
 }
+
+/// A tree in which every map and list has a path of its own.
+fn distinct(numbers: &mut Numbers, depth: u64, named: &mut u64) -> Value {
+    match if depth == 0 { 4 } else { numbers.next() % 5 } {
+        0 | 1 => {
+            let children = numbers.next() % 4;
+            let mut child = || {
+                *named += 1;
+                (format!("k.{named}/x"), distinct(numbers, depth - 1, named))
+            };
+            (0..children).map(|_| child()).collect()
+        }
+        2 => (0..numbers.next() % 2).map(|_| distinct(numbers, depth - 1, named)).collect(),
+        3 => (0..numbers.next() % 4).map(|_| Value::from(numbers.below(9))).collect(),
+        _ => [json!(1.5), json!(true), json!("text"), json!("")]
+            [usize::try_from(numbers.next() % 4).unwrap()]
+        .clone(),
+    }
+}
+
+#[test]
+fn what_a_script_hands_back_untouched_is_untouched() {
+    let mut customization =
+        Object::new("config.karmada.io/v1alpha1", "ResourceInterpreterCustomization", "", "c");
+    let scripts = json!({
+        "replicaRevision": { "luaScript": "function ReviseReplica(obj, n) return obj end" },
+        "retention": { "luaScript": "function Retain(desired, observed) return desired end" },
+    });
+    let target = json!({ "apiVersion": "apps/v1", "kind": "Deployment" });
+    customization.set("/spec", json!({ "target": target, "customizations": scripts }));
+    let interpreter = Interpreter::with(&[customization], &[]);
+    let mut numbers = Numbers(4);
+    for _ in 0..300 {
+        let given = deployment(json!({ "spec": distinct(&mut numbers, 6, &mut 0) }));
+        assert_eq!(interpreter.revise_replicas(&given, 1).now().unwrap(), given);
+        assert_eq!(interpreter.retain(&given, &deployment(json!({}))).now().unwrap(), given);
+    }
+}
+
+#[test]
+fn bundled_kinds_find_the_replicas_they_were_revised_to() {
+    let native = Interpreter::native();
+    let mut numbers = Numbers(5);
+    let pod = json!({ "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "c" }] } });
+    for (api_version, kind, spec) in [
+        ("apps.kruise.io/v1alpha1", "CloneSet", json!({ "replicas": 1, "template": pod })),
+        ("apps.kruise.io/v1beta1", "StatefulSet", json!({ "replicas": 1, "template": pod })),
+        (
+            "apps.kruise.io/v1alpha1",
+            "UnitedDeployment",
+            json!({ "replicas": 1, "template": { "statefulSetTemplate": { "spec": { "template": pod } } } }),
+        ),
+        ("apps.kruise.io/v1alpha1", "BroadcastJob", json!({ "parallelism": 1, "template": pod })),
+        ("argoproj.io/v1alpha1", "Workflow", json!({ "parallelism": 1 })),
+        (
+            "ray.io/v1",
+            "RayService",
+            json!({ "rayClusterConfig": {
+                "headGroupSpec": { "template": pod },
+                "workerGroupSpecs": [{ "replicas": 2, "template": pod }, { "replicas": 5, "template": pod }],
+            } }),
+        ),
+    ] {
+        let given = object(api_version, kind, json!({ "spec": spec }));
+        for _ in 0..20 {
+            let wanted = numbers.below(30) + 1;
+            let revised = native.revise_replicas(&given, wanted).now().unwrap();
+            let (found, _) = native.replicas(&revised).now().unwrap().unwrap();
+            assert_eq!(found, wanted, "{kind}");
+        }
+    }
+}

@@ -53,6 +53,52 @@ fn come_before_webhooks_and_webhooks_before_bundled_and_native_ones() {
 }
 
 #[test]
+fn are_named_by_those_who_explain_a_decision() {
+    let dependencies = [("dependencyInterpretation", "x"), ("retention", "x")];
+    let mut hooks =
+        Object::new("config.karmada.io/v1alpha1", "ResourceInterpreterWebhookConfiguration", "", "hooks");
+    let any = json!([{ "operations": ["InterpretHealth"], "apiGroups": ["*"], "apiVersions": ["*"], "kinds": ["*"] }]);
+    hooks.set("/webhooks", json!([{ "name": "a.b.c", "rules": any }]));
+    let interpreter = Interpreter::with(
+        &[customization("b", DEPLOYMENT, &dependencies), customization("a", DEPLOYMENT, &dependencies)],
+        &[hooks],
+    );
+    let by = |kind: (&str, &str), operation: Operation| {
+        let kind = GroupVersionKind::from_api_version(kind.0, kind.1);
+        interpreter.answered_by(&kind, operation).map(|source| source.to_string()).unwrap_or_default()
+    };
+    assert_eq!(by(DEPLOYMENT, Operation::Retain), "customization a");
+    assert_eq!(by(DEPLOYMENT, Operation::InterpretDependency), "customization a, b");
+    assert_eq!(by(DEPLOYMENT, Operation::InterpretHealth), "webhook hooks/a.b.c");
+    assert_eq!(by(DEPLOYMENT, Operation::InterpretReplica), "built in");
+    assert_eq!(by(("apps.kruise.io/v1alpha1", "CloneSet"), Operation::ReviseReplica), "bundled script");
+    assert_eq!(by(("v1", "ConfigMap"), Operation::InterpretStatus), "built in");
+    assert_eq!(by(("v1", "ConfigMap"), Operation::Retain), "");
+}
+
+#[test]
+fn change_without_changing_clock_and_gates() {
+    let initial = Interpreter::native()
+        .with_clock(Clock::fixed("2030-02-03T04:05:06Z".parse().unwrap()))
+        .with_gates(Gates { resource_quota_estimate: true });
+    let scripts = [
+        ("statusReflection", "function ReflectStatus() return {now = os.time()} end"),
+        (
+            "replicaResource",
+            "function GetReplicas(obj) return 1, require('kube').accuratePodRequirements(obj.spec.template) end",
+        ),
+    ];
+    let customized = initial.customized(&[customization("c", DEPLOYMENT, &scripts)], &[]);
+    let template = json!({ "spec": {
+        "priorityClassName": "high", "containers": [{ "resources": { "requests": { "cpu": 1 } } }],
+    } });
+    let object = deployment(json!({ "spec": { "template": template } }));
+    assert_eq!(customized.reflect_status(&object).now().unwrap(), Some(json!({ "now": 1_896_321_906 })));
+    let (_, needs) = customized.replicas(&object).now().unwrap().unwrap();
+    assert_eq!(needs.unwrap().priority_class_name, "high");
+}
+
+#[test]
 fn are_of_one_version_and_kind_only() {
     let interpreter = Interpreter::with(
         &[customization("c", ("apps/v1", "Widget"), &[("replicaResource", &finds(7))])],
