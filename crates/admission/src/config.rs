@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use api::config::{
-    CustomizationRules, LuaScript, ResourceInterpreterCustomization, ResourceInterpreterWebhook,
+    CustomizationRules, ResourceInterpreterCustomization, ResourceInterpreterWebhook,
     ResourceInterpreterWebhookConfiguration, RuleWithOperations, WebhookClientConfig,
 };
 use machinery::{Cause, names};
@@ -11,48 +11,66 @@ use serde_json::json;
 
 use crate::{Denial, Validation, World, fields};
 
-/// Scripts with their fields. Of dependencies several customizations may speak at once.
-fn scripts(rules: &CustomizationRules) -> [(&'static str, Option<&LuaScript>); 8] {
-    [
-        ("retention", rules.retention.as_ref()),
-        ("replicaResource", rules.replica_resource.as_ref()),
-        ("componentResource", rules.component_resource.as_ref()),
-        ("replicaRevision", rules.replica_revision.as_ref()),
-        ("statusReflection", rules.status_reflection.as_ref()),
-        ("statusAggregation", rules.status_aggregation.as_ref()),
-        ("healthInterpretation", rules.health_interpretation.as_ref()),
-        (DEPENDENCIES, rules.dependency_interpretation.as_ref()),
-    ]
+/// A script of a customization.
+pub(crate) struct CustomScript<'a> {
+    /// Its field in `spec.customizations`.
+    pub(crate) field: &'static str,
+    /// The operation it customizes.
+    operation: &'static str,
+    /// The function that is called for the operation.
+    pub(crate) function: &'static str,
+    pub(crate) source: &'a str,
 }
 
-const DEPENDENCIES: &str = "dependencyInterpretation";
+/// The scripts of a customization; an empty one is none.
+pub(crate) fn scripts(rules: &CustomizationRules) -> impl Iterator<Item = CustomScript<'_>> {
+    [
+        ("retention", "Retain", "Retain", &rules.retention),
+        ("replicaResource", "InterpretReplica", "GetReplicas", &rules.replica_resource),
+        ("componentResource", "InterpretComponent", "GetComponents", &rules.component_resource),
+        ("replicaRevision", "ReviseReplica", "ReviseReplica", &rules.replica_revision),
+        ("statusReflection", "InterpretStatus", "ReflectStatus", &rules.status_reflection),
+        ("statusAggregation", "AggregateStatus", "AggregateStatus", &rules.status_aggregation),
+        ("healthInterpretation", "InterpretHealth", "InterpretHealth", &rules.health_interpretation),
+        ("dependencyInterpretation", DEPENDENCY, "GetDependencies", &rules.dependency_interpretation),
+    ]
+    .into_iter()
+    .filter_map(|(field, operation, function, script)| {
+        let source = script.as_ref().map(|s| s.lua_script.as_str()).filter(|s| !s.is_empty())?;
+        Some(CustomScript { field, operation, function, source })
+    })
+}
+
+/// Of dependencies several customizations may speak at once.
+const DEPENDENCY: &str = "InterpretDependency";
 
 /// Refuses scripts that do not compile, and a second script for the same kind and operation.
 pub(crate) fn validate_customization(request: &Validation<'_>, world: &World<'_>) -> Result<(), Denial> {
     let customization: ResourceInterpreterCustomization = request.parse()?;
-    let rules = scripts(&customization.spec.customizations);
     let mut causes = Vec::new();
-    for (field, script) in rules {
-        if let Some(script) = script
-            && let Err(error) = (world.check_script)(&script.lua_script)
-        {
+    for CustomScript { field, operation, source, .. } in scripts(&customization.spec.customizations) {
+        if let Err(error) = lua::Chunk::compile(field, source) {
             let path = format!("spec.customizations.{field}.luaScript");
-            causes.push(Cause::invalid(path, &json!(script.lua_script), &error));
+            let detail = format!("the script for {operation} does not compile: {error}");
+            causes.push(Cause::invalid(path, &json!(source), &detail));
         }
     }
     Denial::unless_empty(causes)?;
-    let others = world.customizations.iter().filter(|other| {
-        other.metadata.name != customization.metadata.name && other.spec.target == customization.spec.target
-    });
+    let target = &customization.spec.target;
+    let others = world
+        .customizations
+        .iter()
+        .filter(|other| other.metadata.name != customization.metadata.name && other.spec.target == *target);
     for other in others {
-        for ((field, ours), (_, theirs)) in rules.iter().zip(scripts(&other.spec.customizations)) {
-            if ours.is_some() && theirs.is_some() && *field != DEPENDENCIES {
-                let target = &customization.spec.target;
-                return Err(Denial::forbidden(format!(
-                    "{field} of {}, Kind={} is customized by {} already",
-                    target.api_version, target.kind, other.metadata.name
-                )));
-            }
+        let is_ours = |theirs: &CustomScript<'_>| {
+            theirs.operation != DEPENDENCY
+                && scripts(&customization.spec.customizations).any(|ours| ours.operation == theirs.operation)
+        };
+        if let Some(CustomScript { operation, .. }) = scripts(&other.spec.customizations).find(is_ours) {
+            return Err(Denial::forbidden(format!(
+                "operation {operation} of {}, Kind={} is customized by ResourceInterpreterCustomization {} already",
+                target.api_version, target.kind, other.metadata.name
+            )));
         }
     }
     Ok(())
@@ -186,11 +204,31 @@ fn client_config(config: &WebhookClientConfig, path: &str) -> Vec<Cause> {
                 causes.push(Cause::required(format!("{path}.{name}"), ""));
             }
         }
-        if service.path.as_ref().is_some_and(|p| !p.starts_with('/')) {
-            let detail = "must start with a slash";
-            causes.push(Cause::invalid(format!("{path}.path"), &json!(service.path), detail));
+        if let Some(text) = &service.path {
+            causes.extend(service_path(text, &format!("{path}.path")));
         }
         causes.extend(service.port.and_then(|port| fields::port(&format!("{path}.port"), port)));
+    }
+    causes
+}
+
+/// A path on a service: segments that are DNS subdomains, as for webhooks of Kubernetes.
+fn service_path(text: &str, path: &str) -> Vec<Cause> {
+    if text.is_empty() || text == "/" {
+        return Vec::new();
+    }
+    let Some(segments) = text.strip_prefix('/') else {
+        return vec![Cause::invalid(path, &json!(text), "must start with a slash")];
+    };
+    let segments = segments.strip_suffix('/').unwrap_or(segments);
+    let mut causes = Vec::new();
+    for (i, segment) in segments.split('/').enumerate() {
+        let problems = match segment {
+            "" => vec!["may not be empty".to_owned()],
+            _ => names::dns_subdomain(segment),
+        };
+        let details = problems.into_iter().map(|problem| format!("segment {i} {problem}"));
+        causes.extend(details.map(|detail| Cause::invalid(path, &json!(text), &detail)));
     }
     causes
 }

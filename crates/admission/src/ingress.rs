@@ -4,7 +4,7 @@ use api::networking::{HttpIngressPath, MultiClusterIngress};
 use machinery::{Cause, names};
 use serde_json::{Value, json};
 
-use crate::{Denial, Validation, World, fields};
+use crate::{Denial, Validation, World, fields, networking};
 
 /// Refuses ingresses that lead nowhere.
 pub(crate) fn validate(request: &Validation<'_>, _: &World<'_>) -> Result<(), Denial> {
@@ -38,6 +38,10 @@ pub(crate) fn validate(request: &Validation<'_>, _: &World<'_>) -> Result<(), De
         for (j, http_path) in http.paths.iter().enumerate() {
             causes.extend(validate_path(http_path, &format!("{path}.http.paths[{j}]")));
         }
+    }
+    if request.old.is_some() {
+        let addresses = &ingress.status.load_balancer.ingress;
+        causes.extend(networking::load_balancer(addresses, "status.loadBalancer"));
     }
     Denial::unless_empty(causes)
 }

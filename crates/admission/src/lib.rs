@@ -19,6 +19,7 @@ mod protection;
 pub mod quota;
 mod schedule;
 mod taint;
+mod warnings;
 mod webhooks;
 mod work;
 
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 use machinery::{Cause, GroupVersionKind, Object, Reason, Status};
 
 pub use cluster::default_resource_models;
+pub use warnings::{may_warn, warnings};
 pub use webhooks::{
     CONVERT_PATH, Handler, Needs, Phase, WEBHOOKS, Webhook, by_path, rules_for, webhook_configurations,
 };
@@ -96,14 +98,12 @@ pub struct World<'a> {
     pub customizations: &'a [ResourceInterpreterCustomization],
     /// Federated quotas of the request's namespace.
     pub quotas: &'a [FederatedResourceQuota],
-    /// Compiles a script and says what is wrong with it.
-    pub check_script: &'a dyn Fn(&str) -> Result<(), String>,
 }
 
 impl<'a> World<'a> {
-    /// A world without other objects, that takes every script.
+    /// A world without other objects.
     pub fn empty(options: &'a Options) -> Self {
-        Self { options, customizations: &[], quotas: &[], check_script: &|_| Ok(()) }
+        Self { options, customizations: &[], quotas: &[] }
     }
 }
 

@@ -1,5 +1,7 @@
 //! OverridePolicy and ClusterOverridePolicy.
 
+use std::collections::BTreeMap;
+
 use api::policy::{
     ClusterAffinity, FieldOverrider, LabelAnnotationOverrider, Override, OverriderOperator, Overriders,
     PatchOperation,
@@ -62,7 +64,7 @@ fn overriders(overriders: &Overriders, path: &str) -> Vec<Cause> {
     }
     for (i, annotations) in overriders.annotations_overrider.iter().enumerate() {
         let path = format!("{path}.annotationsOverrider[{i}].value");
-        causes.extend(annotations.value.keys().flat_map(|key| fields::key(&path, key)));
+        causes.extend(annotation_values(&annotations.value, &path));
     }
     for (i, field) in overriders.field_overrider.iter().enumerate() {
         causes.extend(field_overrider(field, &format!("{path}.fieldOverrider[{i}]")));
@@ -77,6 +79,19 @@ fn label_values(labels: &LabelAnnotationOverrider, path: &str) -> Vec<Cause> {
         causes
     };
     labels.value.iter().flat_map(check).collect()
+}
+
+/// Longest annotations of an object together, keys and values, in bytes.
+const ANNOTATIONS_LEN_MAX: usize = 256 * 1024;
+
+/// Keys of annotations are compared without regard to case, as Kubernetes does.
+fn annotation_values(annotations: &BTreeMap<String, String>, path: &str) -> Vec<Cause> {
+    let problems = |key: &String| fields::invalid(path, key, names::qualified_name(&key.to_lowercase()));
+    let mut causes: Vec<Cause> = annotations.keys().flat_map(problems).collect();
+    if annotations.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > ANNOTATIONS_LEN_MAX {
+        causes.push(Cause::too_long(path, ANNOTATIONS_LEN_MAX));
+    }
+    causes
 }
 
 fn field_overrider(overrider: &FieldOverrider, path: &str) -> Vec<Cause> {

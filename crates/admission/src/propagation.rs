@@ -1,9 +1,12 @@
 //! PropagationPolicy and ClusterPropagationPolicy.
 
 use api::names::{finalizers, values};
-use api::policy::{ApplicationFailoverBehavior, Policy, Preemption, PropagationSpec, PurgeMode, Suspension};
+use api::policy::{
+    ApplicationFailoverBehavior, Policy, Preemption, PropagationSpec, PurgeMode, StatePreservation,
+    Suspension,
+};
 use api::{Scope, multicluster};
-use machinery::{Cause, Object, names};
+use machinery::{Cause, Object};
 use serde_json::{Value, json};
 
 use crate::{Denial, Mutation, Operation, Source, Validation, fields, placement};
@@ -162,6 +165,9 @@ fn spec(policy: &Policy) -> Vec<Cause> {
         }
         causes.extend(failover(application, "spec.failover.application"));
     }
+    let cluster = spec.failover.as_ref().and_then(|f| f.cluster.as_ref());
+    let preservation = cluster.and_then(|c| c.state_preservation.as_ref());
+    causes.extend(state_preservation(preservation, "spec.failover.cluster"));
     causes
 }
 
@@ -175,7 +181,8 @@ pub(crate) fn selector_stays(scope: Scope, own: &str, selected: &str, path: &str
 }
 
 fn suspension(suspension: &Suspension) -> Option<Cause> {
-    (suspension.dispatching == Some(true) && suspension.dispatching_on_clusters.is_some()).then(|| {
+    let some = suspension.dispatching_on_clusters.as_ref().is_some_and(|c| !c.cluster_names.is_empty());
+    (suspension.dispatching == Some(true) && some).then(|| {
         let detail = "dispatching and dispatchingOnClusters cannot be used together";
         Cause::invalid("spec.suspension", &json!(suspension), detail)
     })
@@ -202,10 +209,17 @@ fn failover(failover: &ApplicationFailoverBehavior, path: &str) -> Vec<Cause> {
         }
         (PurgeMode::Gracefully, Some(_)) | (PurgeMode::Directly | PurgeMode::Never, None) => {}
     }
-    for (i, rule) in failover.state_preservation.iter().flat_map(|s| &s.rules).enumerate() {
-        let path = format!("{path}.statePreservation.rules[{i}].aliasLabelName");
-        let alias = &rule.alias_label_name;
-        causes.extend(fields::invalid(&path, alias, names::qualified_name(alias)));
-    }
+    causes.extend(state_preservation(failover.state_preservation.as_ref(), path));
     causes
+}
+
+/// The labels that carry preserved state must be possible labels.
+fn state_preservation(preservation: Option<&StatePreservation>, path: &str) -> Vec<Cause> {
+    let rules = preservation.into_iter().flat_map(|preservation| &preservation.rules).enumerate();
+    rules
+        .flat_map(|(i, rule)| {
+            let path = format!("{path}.statePreservation.rules[{i}].aliasLabelName");
+            fields::key(&path, &rule.alias_label_name)
+        })
+        .collect()
 }

@@ -77,6 +77,15 @@ const FIELDS: [(&str, u32, u32, &[&str]); 5] = [
 /// Checks a cron expression of five fields, or a descriptor such as `@hourly` or `@every 5m`, as
 /// <https://pkg.go.dev/github.com/robfig/cron/v3> reads them.
 fn check_cron(text: &str) -> Result<(), String> {
+    let zoned = text.strip_prefix("TZ=").or_else(|| text.strip_prefix("CRON_TZ="));
+    let text = match zoned {
+        None => text,
+        Some(rest) => {
+            let (zone, rest) = rest.split_once(' ').ok_or("nothing follows the time zone")?;
+            jiff::tz::TimeZone::get(zone).map_err(|_| format!("{zone:?} is not a known time zone"))?;
+            rest.trim_start()
+        }
+    };
     if let Some(descriptor) = text.strip_prefix('@') {
         return match descriptor.strip_prefix("every ") {
             Some(interval) => machinery::time::parse_duration(interval).map(|_| ()),

@@ -36,7 +36,7 @@ pub enum Handler {
 pub enum Needs {
     /// Nothing.
     Nothing,
-    /// All ResourceInterpreterCustomizations, and a compiler for scripts.
+    /// All ResourceInterpreterCustomizations.
     Customizations,
     /// The FederatedResourceQuotas of the namespace, when they are enforced.
     Quotas,

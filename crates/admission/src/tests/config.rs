@@ -16,47 +16,81 @@ fn customization(name: &str, kind: &str, rules: Value) -> Object {
     object
 }
 
+const FIELDS: [&str; 8] = [
+    "retention",
+    "replicaResource",
+    "componentResource",
+    "replicaRevision",
+    "statusReflection",
+    "statusAggregation",
+    "healthInterpretation",
+    "dependencyInterpretation",
+];
+
 #[test]
 fn every_script_must_compile() {
-    let options = Options::default();
-    let check_script = |script: &str| if script.contains("bad") { Err("line 1: bad".into()) } else { Ok(()) };
-    let world = World { check_script: &check_script, ..World::empty(&options) };
-    for field in [
-        "retention",
-        "replicaResource",
-        "componentResource",
-        "replicaRevision",
-        "statusReflection",
-        "statusAggregation",
-        "healthInterpretation",
-        "dependencyInterpretation",
-    ] {
+    for field in FIELDS {
         let script = |text: &str| customization("x", "A", json!({ field: { "luaScript": text } }));
-        assert_eq!(refusal_in(&world, &script("good"), None), "");
-        let refusal = refusal_in(&world, &script("bad"), None);
-        assert!(refusal.contains(&format!("spec.customizations.{field}.luaScript")), "{refusal}");
-        assert!(refusal.contains("line 1: bad"), "{refusal}");
+        check(&script("function GetReplicas(o)\n  return o.spec.replicas\nend"), "");
+        let refusal = super::refusal(&script("function GetReplicas(o)\n  retrun o\nend"));
+        assert!(
+            refusal.contains(&format!("spec.customizations.{field}.luaScript: Invalid value")),
+            "{refusal}"
+        );
+        assert!(refusal.contains(&format!("does not compile: {field} line:2")), "it names the line: {refusal}");
     }
 }
 
 #[test]
-fn a_kind_and_operation_is_customized_once() {
+fn every_script_that_does_not_compile_is_named() {
+    let bad = json!({ "luaScript": "function" });
+    let refusal =
+        super::refusal(&customization("x", "A", json!({ "retention": bad, "statusReflection": bad })));
+    assert!(refusal.contains("script for Retain does not"), "{refusal}");
+    assert!(refusal.contains("script for InterpretStatus does not"), "{refusal}");
+}
+
+/// Refused beside a stored customization of these fields for kind `A`.
+fn beside(stored: &[&str], new: &Object) -> String {
+    let script = json!({ "luaScript": "x = 1" });
+    let rules: serde_json::Map<String, Value> =
+        stored.iter().map(|field| ((*field).to_owned(), script.clone())).collect();
+    let stored = [customization("old", "A", rules.into()).parse().unwrap()];
     let options = Options::default();
-    let script = |field: &str| json!({ field: { "luaScript": "x" } });
-    let stored = [customization(
-        "old",
-        "A",
-        json!({ "retention": { "luaScript": "x" }, "dependencyInterpretation": { "luaScript": "x" } }),
-    )
-    .parse()
-    .unwrap()];
-    let world = World { customizations: &stored, ..World::empty(&options) };
-    let new = |name, kind, field| refusal_in(&world, &customization(name, kind, script(field)), None);
-    assert_eq!(new("new", "A", "retention"), "retention of a/v1, Kind=A is customized by old already");
-    assert_eq!(new("new", "A", "statusReflection"), "");
-    assert_eq!(new("new", "B", "retention"), "");
-    assert_eq!(new("old", "A", "retention"), "", "it does not stand in its own way");
-    assert_eq!(new("new", "A", "dependencyInterpretation"), "", "several may speak of dependencies");
+    refusal_in(&World { customizations: &stored, ..World::empty(&options) }, new, None)
+}
+
+fn with_script(name: &str, kind: &str, field: &str, script: &str) -> Object {
+    customization(name, kind, json!({ field: { "luaScript": script } }))
+}
+
+#[test]
+fn a_kind_and_operation_is_customized_once() {
+    for field in FIELDS.into_iter().filter(|field| *field != "dependencyInterpretation") {
+        let refusal = beside(&FIELDS, &with_script("new", "A", field, "x = 1"));
+        assert!(
+            refusal
+                .ends_with("of a/v1, Kind=A is customized by ResourceInterpreterCustomization old already"),
+            "{field}: {refusal}"
+        );
+    }
+    assert_eq!(beside(&["retention"], &with_script("new", "A", "statusReflection", "x = 1")), "");
+    assert_eq!(beside(&["retention"], &with_script("new", "B", "retention", "x = 1")), "");
+}
+
+#[test]
+fn several_customizations_may_speak_of_the_dependencies_of_a_kind() {
+    assert_eq!(beside(&FIELDS, &with_script("new", "A", "dependencyInterpretation", "x = 1")), "");
+}
+
+#[test]
+fn a_customization_does_not_stand_in_its_own_way() {
+    assert_eq!(beside(&FIELDS, &with_script("old", "A", "retention", "x = 1")), "");
+}
+
+#[test]
+fn an_empty_script_is_none() {
+    assert_eq!(beside(&FIELDS, &with_script("new", "A", "retention", "")), "");
 }
 
 /// A webhook with some fields replaced; `null` removes.
@@ -143,10 +177,13 @@ fn a_webhook_is_a_url_or_a_service() {
         &client(json!({ "service": { "namespace": "a", "name": "b", "port": 0 } })),
         "service.port: Invalid value",
     );
-    check(
-        &client(json!({ "service": { "namespace": "a", "name": "b", "path": "p" } })),
-        "service.path: Invalid value",
-    );
+    let at = |path: &str| client(json!({ "service": { "namespace": "a", "name": "b", "path": path } }));
+    for good in ["", "/", "/a", "/a/b.c/"] {
+        check(&at(good), "");
+    }
+    for bad in ["p", "//", "/a//b", "/A"] {
+        check(&at(bad), "service.path: Invalid value");
+    }
 }
 
 #[test]

@@ -3,11 +3,13 @@
 mod autoscaling;
 mod cluster;
 mod config;
+mod fuzz;
 mod ingress;
 mod others;
 mod override_policy;
 mod propagation;
 mod table;
+mod warnings;
 
 use api::policy::FederatedResourceQuota;
 use machinery::Object;

@@ -301,6 +301,7 @@ fn multi_cluster_services_are_possible_and_keep_their_type() {
         &service(json!({ "ports": [{ "name": "a", "port": 1 }, { "name": "a", "port": 2 }] })),
         "spec.ports[1].name: Duplicate value",
     );
+    check(&service(json!({ "ports": [{ "port": 1 }, { "port": 2 }] })), "");
     check(&service(json!({ "consumerClusters": [{ "name": "M1" }] })), "spec.consumerClusters[0].name");
     let mut numbered = service(json!({}));
     numbered.set("/metadata/name", "1a");
@@ -313,6 +314,26 @@ fn multi_cluster_services_are_possible_and_keep_their_type() {
         mutated(Create, &service(json!({}))).label("multiclusterservice.karmada.io/permanent-id"),
         Some("id-1")
     );
+}
+
+#[test]
+fn the_addresses_of_a_multi_cluster_service_are_checked_when_its_status_is_written() {
+    let at = |address: Value| {
+        object(
+            "networking.karmada.io/v1alpha1",
+            "MultiClusterService",
+            json!({ "spec": { "types": ["LoadBalancer"] }, "status": { "loadBalancer": { "ingress": [address] } } }),
+        )
+    };
+    let refused = |address: Value| update_refusal(&at(address.clone()), &at(address));
+    assert_eq!(refused(json!({ "ip": "10.0.0.1", "ipMode": "VIP" })), "");
+    assert_eq!(refused(json!({ "hostname": "a.b", "ip": "::1" })), "");
+    assert!(refused(json!({ "ip": "10.0.0" })).contains("status.loadBalancer.ingress[0].ip: Invalid value"));
+    assert!(refused(json!({ "ip": "10.0.0.1", "ipMode": "X" })).contains("ipMode: Unsupported value"));
+    assert!(refused(json!({ "ipMode": "VIP" })).contains("ipMode: Forbidden"));
+    assert!(refused(json!({ "hostname": "A b" })).contains("hostname: Invalid value"));
+    assert!(refused(json!({ "hostname": "10.0.0.1" })).contains("not an IP address"));
+    check(&at(json!({ "ip": "10.0.0" })), "");
 }
 
 #[test]
@@ -343,7 +364,16 @@ fn schedules_come_and_scale_to_something() {
         &hpa("autoscaling.karmada.io/v1alpha1", "Deployment", json!({ "targetMinReplicas": 1 })),
         "spec.scaleTargetRef.kind",
     );
-    for good in ["0 0 1 jan ?", "@daily", "@every 5m", "1,2,3-5/2 * * * *", "0 12 * * 0"] {
+    for good in [
+        "0 0 1 jan ?",
+        "@daily",
+        "@every 5m",
+        "1,2,3-5/2 * * * *",
+        "0 12 * * 0",
+        "TZ=Europe/Berlin 0 6 * * *",
+        "CRON_TZ=UTC @daily",
+        "5/10 * * * *",
+    ] {
         check(&plain(json!({ "targetReplicas": 1, "schedule": good })), "");
     }
     for bad in [
@@ -357,6 +387,9 @@ fn schedules_come_and_scale_to_something() {
         "a * * * *",
         "@often",
         "* * * 13 *",
+        "* * * * 7",
+        "TZ=Mars/Olympus 0 6 * * *",
+        "TZ=UTC",
     ] {
         check(&plain(json!({ "targetReplicas": 1, "schedule": bad })), "spec.rules[0].schedule");
     }

@@ -72,7 +72,10 @@ fn labels_and_annotations_must_be_possible() {
         rule(json!({ "annotationsOverrider": [{ "operator": "add", "value": { key: "any text at all" } }] }))
     };
     check(&annotations("a.io/b"), "");
+    check(&annotations("A.io/b"), "");
     check(&annotations("a b"), "annotationsOverrider[0].value: Invalid value: \"a b\"");
+    let long = json!({ "a": "x".repeat(256 * 1024) });
+    check(&rule(json!({ "annotationsOverrider": [{ "operator": "add", "value": long }] })), "Too long");
 }
 
 #[test]

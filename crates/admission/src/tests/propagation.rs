@@ -261,6 +261,7 @@ fn suspension_is_for_all_clusters_or_for_some() {
     check(&suspended(json!({ "dispatching": true })), "");
     check(&suspended(json!({ "dispatchingOnClusters": some })), "");
     check(&suspended(json!({ "dispatching": false, "dispatchingOnClusters": some })), "");
+    check(&suspended(json!({ "dispatching": true, "dispatchingOnClusters": { "clusterNames": [] } })), "");
     check(
         &suspended(json!({ "dispatching": true, "dispatchingOnClusters": some })),
         "cannot be used together",
@@ -295,6 +296,17 @@ fn failover_of_applications_needs_dependencies_and_sane_times() {
     };
     check(&failover(true, rule("failover.io/id")), "");
     check(&failover(true, rule("not a label")), "rules[0].aliasLabelName: Invalid value");
+}
+
+#[test]
+fn state_preserved_on_failover_of_a_cluster_goes_into_possible_labels() {
+    let rule = |alias: &str| {
+        policy(json!({ "failover": { "cluster": { "purgeMode": "Directly", "statePreservation": { "rules": [
+            { "aliasLabelName": alias, "jsonPath": "{.a}" }
+        ] } } } }))
+    };
+    check(&rule("failover.io/id"), "");
+    check(&rule("-id"), "spec.failover.cluster.statePreservation.rules[0].aliasLabelName: Invalid value");
 }
 
 #[test]
