@@ -229,4 +229,15 @@ mod tests {
         assert!(concerned("b", 1), "not handled yet");
         assert!(concerned("", 2), "none is in use");
     }
+
+    #[test]
+    fn overflow_affinities_do_not_make_a_cluster_concern_a_binding() {
+        let m2 = cluster("m2");
+        let terms = json!({ "placement": { "clusterAffinities": [
+            { "affinityName": "a", "clusterNames": ["m1"], "overflowAffinities": [{ "clusterNames": ["m2"] }] },
+        ] } });
+        let mut binding = binding("", terms);
+        binding.set("/status/schedulerObservingAffinityName", "a");
+        assert!(!concerns(&binding, &[ClusterChange { old: None, new: Some(&m2) }]));
+    }
 }

@@ -30,6 +30,7 @@ struct Api {
     objects: Arc<Mutex<BTreeMap<String, Value>>>,
     /// Answers every patch of a result with this instead, when there is one.
     refusal: Arc<Mutex<Option<Value>>>,
+    events: Arc<Mutex<Vec<Value>>>,
     written: mpsc::Sender<(String, Value)>,
 }
 
@@ -51,7 +52,7 @@ fn not_found() -> Answer {
 impl Api {
     fn new() -> (Self, mpsc::Receiver<(String, Value)>) {
         let (written, reports) = mpsc::channel(64);
-        (Self { objects: Arc::default(), refusal: Arc::default(), written }, reports)
+        (Self { objects: Arc::default(), refusal: Arc::default(), events: Arc::default(), written }, reports)
     }
 
     fn put(&self, path: &str, object: Value) {
@@ -84,7 +85,10 @@ impl Api {
         }
         match head.method {
             Method::PATCH => self.patch(&path, body).await,
-            Method::POST => answer(201, &body),
+            Method::POST => {
+                self.events.lock().unwrap().push(body.clone());
+                answer(201, &body)
+            }
             _ => self.read(&path),
         }
     }
@@ -235,6 +239,61 @@ async fn a_binding_costs_two_patches_and_a_scheduler_that_starts_again_writes_no
     assert_eq!(api.get(&other)["status"]["conditions"][0]["status"], "True");
     assert!(written.try_recv().is_err());
     assert_eq!(api.get(BINDING)["metadata"]["resourceVersion"], "12");
+}
+
+#[tokio::test]
+async fn the_result_is_told_to_the_binding_and_its_template() {
+    let (api, mut written) = shop(3);
+    let _running = start(&api, Options::default());
+    for _ in 0..2 {
+        next(&mut written).await;
+    }
+    let events = tokio::time::timeout(PATIENCE, async {
+        while api.events.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    events.await.expect("two events");
+    let events = api.events.lock().unwrap();
+    let mut kinds: Vec<&str> = events.iter().map(|e| regarding(e)["kind"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["Deployment", "ResourceBinding"]);
+    for event in events.iter() {
+        let text = event["message"].as_str().or(event["note"].as_str()).unwrap();
+        assert_eq!(event["reason"], "ScheduleBindingSucceed");
+        assert!(text.starts_with("Binding has been scheduled successfully. Result: {m1:3}"), "{text}");
+    }
+}
+
+fn regarding(event: &Value) -> &Value {
+    event.get("involvedObject").or(event.get("regarding")).unwrap()
+}
+
+#[tokio::test]
+async fn metrics_have_upstream_s_names() {
+    let (api, mut written) = shop(3);
+    let _running = start(&api, Options::default());
+    for _ in 0..2 {
+        next(&mut written).await;
+    }
+    // The attempt is counted after the last write.
+    let counted = tokio::time::timeout(PATIENCE, async {
+        while !runtime::metrics::text().contains("karmada_scheduler_schedule_attempts_total") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    counted.await.expect("an attempt is counted");
+    let text = runtime::metrics::text();
+    for line in [
+        r#"karmada_scheduler_schedule_attempts_total{result="scheduled",schedule_type="ReconcileSchedule"}"#,
+        r#"karmada_scheduler_e2e_scheduling_duration_seconds_count{result="scheduled",schedule_type="ReconcileSchedule"}"#,
+        r#"karmada_scheduler_scheduling_algorithm_duration_seconds_count{schedule_step="AssignReplicas"}"#,
+        r#"karmada_scheduler_framework_extension_point_duration_seconds_count{extension_point="Filter",result="Success"}"#,
+        r#"karmada_scheduler_queue_incoming_bindings_total{event="BindingAdd"}"#,
+        r#"karmada_scheduler_pending_bindings{queue="unschedulable"}"#,
+    ] {
+        assert!(text.contains(line), "{line} in:\n{text}");
+    }
 }
 
 #[tokio::test]

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use client::{Budget, Client};
 use clock::Clock;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use kube::client::Body;
+use machinery::GroupVersionResource;
 use pki::{Authority, Profile};
-use runtime::Shutdown;
+use runtime::{Informer, InformerOptions, Shutdown};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tonic::Status;
@@ -286,6 +288,72 @@ fn the_defaults_are_upstream_s() {
         (10352, "karmada-scheduler-estimator", "karmada-system", Duration::from_secs(3))
     );
     assert!(!options.disable_in_pull_mode && !options.tls.is_used());
+}
+
+/// A control plane with a cluster that is pushed to and one that pulls. What `changes` says is told to those who
+/// watch.
+fn control_plane_with_clusters(port: u16, changes: tokio::sync::broadcast::Sender<String>) -> Client {
+    let cluster = |name: &str, mode: &str| {
+        json!({ "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
+            "metadata": { "name": name, "resourceVersion": "1" }, "spec": { "syncMode": mode } })
+    };
+    let list = json!({ "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "ClusterList",
+        "metadata": { "resourceVersion": "1" }, "items": [cluster("m1", "Push"), cluster("p1", "Pull")] });
+    let service = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "e" },
+        "spec": { "type": "ExternalName", "externalName": "localhost",
+            "ports": [{ "port": 10352, "targetPort": port }] } });
+    let answer = tower::service_fn(move |request: Request<Body>| {
+        let uri = request.uri().to_string();
+        let body = if uri.contains("watch=") {
+            let changes = futures::stream::unfold(changes.subscribe(), async |mut changes| {
+                let line = changes.recv().await.ok()?;
+                let frame = http_body::Frame::data(Bytes::from(line));
+                Some((Ok::<_, std::convert::Infallible>(frame), changes))
+            });
+            UnsyncBoxBody::new(StreamBody::new(Box::pin(changes)))
+        } else {
+            let object = if uri.contains("/services/") { &service } else { &list };
+            Full::new(Bytes::from(object.to_string())).boxed_unsync()
+        };
+        async move { Ok::<_, std::convert::Infallible>(Response::new(body)) }
+    });
+    Client::in_process(answer, Budget::control_plane())
+}
+
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+#[tokio::test]
+async fn connections_come_and_go_with_the_clusters() {
+    let running = run(ServerTls::default()).await;
+    let (changes, _) = tokio::sync::broadcast::channel(8);
+    let client = control_plane_with_clusters(running.port, changes.clone());
+    let clusters = GroupVersionResource::new("cluster.karmada.io", "v1alpha1", "clusters");
+    let shutdown = running.shutdown.clone();
+    let informer = Informer::start(client.clone(), &clusters, InformerOptions::default(), &shutdown);
+    assert!(informer.wait_synced(&shutdown).await);
+
+    let everybody = Estimators::new(client.clone(), Options::default());
+    everybody.connect_all(&informer).await;
+    assert!(everybody.is_connected("m1") && everybody.is_connected("p1"));
+
+    let pushed = Options { disable_in_pull_mode: true, ..Options::default() };
+    let estimators = Estimators::new(client, pushed);
+    let (following, watched, until) = (estimators.clone(), informer.clone(), shutdown.clone());
+    runtime::spawn("follow", async move { following.follow(&watched, &until).await });
+    eventually("m1 is connected", || estimators.is_connected("m1")).await;
+    assert!(!estimators.is_connected("p1"), "clusters that pull are left out");
+    let gone = json!({ "type": "DELETED", "object": { "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
+        "metadata": { "name": "m1", "resourceVersion": "2" } } });
+    eventually("somebody watches", || changes.receiver_count() > 0).await;
+    changes.send(format!("{gone}\n")).unwrap();
+    eventually("m1 is dropped", || !estimators.is_connected("m1")).await;
 }
 
 #[tokio::test]

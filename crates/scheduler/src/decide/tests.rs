@@ -9,7 +9,7 @@ use machinery::Object;
 use scheduling::{Features, Reason, Snapshot};
 use serde_json::{Value, json};
 
-use super::{Decision, Settlement, World, decide};
+use super::{Decision, Settlement, World, decide, questions};
 use crate::queue::Verdict;
 
 const NOW: &str = "2026-03-01T12:00:00Z";
@@ -255,6 +255,73 @@ fn when_no_term_fits_it_is_tried_again() {
     assert!(matches!(decision.settlement, Settlement::NoClusterFit { try_again: true, .. }));
     assert_eq!(decision.settlement.verdict(), Verdict::Retry);
     assert_eq!(decision.affinity, None);
+}
+
+#[test]
+fn when_no_term_fits_the_clusters_go_and_the_term_in_use_stays() {
+    let terms = |names: [&str; 2]| json!([{ "affinityName": "a", "clusterNames": [names[0]] }, { "affinityName": "b", "clusterNames": [names[1]] }]);
+    let settled = story(json!({ "clusterAffinities": terms(["m9", "m2"]) }), 3).after();
+    assert_eq!(settled.object.str_at("/status/schedulerObservingAffinityName"), Some("b"));
+    let nowhere = settled.set("/spec/placement/clusterAffinities", terms(["m8", "m9"])).after();
+    assert_eq!(nowhere.clusters_written(), r#""none""#);
+    assert_eq!(nowhere.object.str_at("/status/schedulerObservingAffinityName"), Some("b"));
+    assert_eq!(nowhere.scheduled().1, "NoClusterFit");
+}
+
+#[test]
+fn every_outcome_has_its_reason_and_its_place_in_the_queue() {
+    let unfit = |try_again| Settlement::NoClusterFit { text: "no".to_owned(), try_again };
+    let no = || "no".to_owned();
+    for (settlement, words, verdict) in [
+        (Settlement::Scheduled, ("True", "Success"), Verdict::Settled),
+        (unfit(false), ("False", "NoClusterFit"), Verdict::Unfit),
+        (unfit(true), ("False", "NoClusterFit"), Verdict::Retry),
+        (Settlement::Unschedulable(no()), ("False", "Unschedulable"), Verdict::Unschedulable),
+        (Settlement::QuotaExceeded(no()), ("False", "QuotaExceeded"), Verdict::Retry),
+        (Settlement::Failed(no()), ("False", "SchedulerError"), Verdict::Retry),
+    ] {
+        assert_eq!((settlement.words(), settlement.verdict()), (words, verdict), "{settlement:?}");
+    }
+}
+
+#[test]
+fn spread_constraints_that_cannot_be_met_leave_what_is_there() {
+    let settled = story(divided(), 3).after();
+    let constraints = json!([{ "spreadByField": "cluster", "minGroups": 9, "maxGroups": 9 }]);
+    let failed = settled.set("/spec/placement/spreadConstraints", constraints).after();
+    assert_eq!(failed.clusters_written(), r#"[{"name":"m1","replicas":3}]"#);
+    assert_eq!(failed.scheduled(), ("False".to_owned(), "SchedulerError".to_owned()));
+    assert_eq!(failed.decide().0.settlement.verdict(), Verdict::Retry);
+}
+
+#[test]
+fn the_smallest_of_both_estimates_counts_and_no_answer_is_no_opinion() {
+    let told = story(divided(), 6);
+    let snapshot: Snapshot = told.clusters.iter().cloned().collect();
+    let binding = told.binding();
+    let with = |m1: Option<i64>, m2: Option<i64>| {
+        let estimate =
+            move |member: &scheduling::Member| if member.name().as_ref() == "m1" { m1 } else { m2 };
+        let world = World { estimate: Some(&estimate), ..World::of(&snapshot, Features::default()) };
+        let decision = decide(&binding, &world).unwrap();
+        let clusters = decision.clusters().unwrap_or_default().iter();
+        clusters.map(|c| format!("{} {}", c.name, c.replicas)).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(with(None, None), "m1 6");
+    assert_eq!(with(Some(2), Some(99)), "m1 2, m2 4");
+    assert_eq!(with(Some(2), None), "m1 2, m2 4");
+    assert_eq!(with(Some(-1), None), "m1 6");
+}
+
+#[test]
+fn estimators_are_asked_only_about_a_binding_that_is_to_be_placed() {
+    let told = story(divided(), 6);
+    let snapshot: Snapshot = told.clusters.iter().cloned().collect();
+    let world = World::of(&snapshot, Features::default());
+    let wanted = questions(&told.binding(), &world).unwrap();
+    let names: Vec<&str> = wanted.clusters.iter().map(|member| member.name().as_ref()).collect();
+    assert_eq!(names, ["m1", "m2"]);
+    assert!(questions(&told.after().binding(), &world).is_none(), "its result stands");
 }
 
 #[test]
