@@ -101,6 +101,21 @@ impl Capacity {
             || self.free.iter().any(|(name, free)| find(&before.free, name).is_none_or(|was| *free > was))
     }
 
+    /// Free pod slots.
+    pub(crate) fn pods(&self) -> i64 {
+        self.pods
+    }
+
+    /// What is left by resource, in name order.
+    pub(crate) fn free(&self) -> impl Iterator<Item = (&str, Amount)> {
+        self.free.iter().map(|(name, amount)| (name.as_str(), *amount))
+    }
+
+    /// Whether the cluster has usable resource models.
+    pub fn has_models(&self) -> bool {
+        self.nodes.is_some()
+    }
+
     /// What keeps even one replica out of the cluster, by its totals: the resource (`pods` for the slots), what
     /// is asked and what is left. Nothing when one would fit.
     pub fn lacks<'a>(&self, request: Option<&'a Request>) -> Option<(&'a str, Amount, Amount)> {

@@ -22,6 +22,7 @@ mod nodes;
 pub mod quota;
 mod request;
 mod simulation;
+mod table;
 mod unschedulable;
 
 pub use capacity::Capacity;
@@ -29,6 +30,7 @@ pub use claim::{Claim, keeps_away, tolerates};
 pub use nodes::Nodes;
 pub use quota::Quota;
 pub use request::{Amount, Assumed, Component, Error, Request};
+pub use table::{Asked, Table};
 pub use unschedulable::{Unsupported, unschedulable_replicas};
 
 /// No limit, as the estimator protocol counts it: the largest 32-bit number.

@@ -1,11 +1,11 @@
 //! What a decision is made from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use api::cluster::{ApiEnablement, Cluster};
 use api::work::{ResourceBindingSpec, ResourceBindingStatus};
-use estimation::{Capacity, Modeling};
+use estimation::{Capacity, Modeling, Table};
 use machinery::hash::fnv1a_32;
 
 use crate::filter::Plugins;
@@ -61,10 +61,6 @@ impl Member {
     pub(crate) fn serves_kind(&self, kind: &ServedKind) -> bool {
         self.kinds.binary_search(kind).is_ok()
     }
-
-    pub(crate) fn kinds_mark(&self) -> u64 {
-        self.kinds_mark
-    }
 }
 
 /// FNV-1a over all the texts, 64 bits wide so that two different lists do not meet.
@@ -100,7 +96,20 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 struct World {
     members: Vec<Arc<Member>>,
-    topology: Topology,
+    /// The rest is worked out when it is first asked for: clusters change more often than some of it is
+    /// needed.
+    topology: OnceLock<Topology>,
+    capacities: OnceLock<Table>,
+    facts: OnceLock<Vec<Facts>>,
+}
+
+/// What every decision asks of every cluster.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    /// Mark of the list of kinds that the cluster serves.
+    pub(crate) kinds_mark: u64,
+    pub(crate) is_deleting: bool,
+    pub(crate) has_taints: bool,
 }
 
 impl Snapshot {
@@ -108,9 +117,8 @@ impl Snapshot {
     pub fn new(members: impl IntoIterator<Item = Arc<Member>>) -> Self {
         let by_name: BTreeMap<Arc<str>, Arc<Member>> =
             members.into_iter().map(|m| (Arc::clone(m.name()), m)).collect();
-        let members: Vec<Arc<Member>> = by_name.into_values().collect();
-        let topology = Topology::new(&members);
-        Self { world: Arc::new(World { members, topology }), overlay: Arc::default() }
+        let world = World { members: by_name.into_values().collect(), ..World::default() };
+        Self { world: Arc::new(world), overlay: Arc::default() }
     }
 
     /// The members in name order.
@@ -146,7 +154,27 @@ impl Snapshot {
     }
 
     pub(crate) fn topology(&self) -> &Topology {
-        &self.world.topology
+        self.world.topology.get_or_init(|| Topology::new(self.members()))
+    }
+
+    /// The clusters' own capacities; those of the overlay stand above them.
+    pub(crate) fn capacities(&self) -> &Table {
+        let capacities = || self.members().iter().map(|member| member.capacity());
+        self.world.capacities.get_or_init(|| Table::new(capacities()))
+    }
+
+    pub(crate) fn has_overlay(&self, rank: usize) -> bool {
+        matches!(self.overlay.get(rank), Some(Some(_)))
+    }
+
+    /// By rank.
+    pub(crate) fn facts(&self) -> &[Facts] {
+        let facts = |member: &Arc<Member>| Facts {
+            kinds_mark: member.kinds_mark,
+            is_deleting: member.cluster.metadata.is_deleting(),
+            has_taints: !member.cluster.spec.taints.is_empty(),
+        };
+        self.world.facts.get_or_init(|| self.members().iter().map(facts).collect())
     }
 
     /// Place of a member in name order.

@@ -7,13 +7,13 @@ use api::policy::{
     ClusterPreferences, Placement, ReplicaDivisionPreference, ReplicaSchedulingType, SpreadField,
 };
 use api::work::{TargetCluster, TargetComponent};
-use estimation::{Component, NO_LIMIT, Request};
+use estimation::{Asked, Component, NO_LIMIT, Request};
 
 use crate::affinity::{RankSet, Scope, static_weights};
 use crate::divide::{self, Candidate, Job, Share, Strategy};
 use crate::error::Error;
 use crate::filter::{Cause, Plugin, Plugins, untolerated};
-use crate::input::{Input, Member, ServedKind, Step};
+use crate::input::{Facts, Input, Member, ServedKind, Step};
 use crate::select::{self, Limits, Spread, Wanted};
 use crate::trace::{Attempt, Question, Refused, Trace};
 use crate::webster::Ties;
@@ -172,8 +172,9 @@ impl<'a> Filters<'a> {
     /// Splits the clusters into those that pass, by rank, and those that do not.
     fn run(mut self, refused: &mut Vec<Refused>) -> Vec<u32> {
         let mut feasible = Vec::with_capacity(self.assigned.len());
-        for (rank, member) in (0..).zip(self.input.snapshot.members()) {
-            match self.refuse(rank, member) {
+        let snapshot = self.input.snapshot;
+        for ((rank, member), facts) in (0..).zip(snapshot.members()).zip(snapshot.facts()) {
+            match self.refuse(rank, member, facts) {
                 Some(refusal) => refused.push(refusal),
                 None => feasible.push(rank),
             }
@@ -182,8 +183,8 @@ impl<'a> Filters<'a> {
     }
 
     /// Runs every filter; the first refusal is the reason given.
-    fn refuse(&mut self, rank: u32, member: &Member) -> Option<Refused> {
-        if member.cluster().metadata.is_deleting() {
+    fn refuse(&mut self, rank: u32, member: &Member, facts: &Facts) -> Option<Refused> {
+        if facts.is_deleting {
             return Some(Refused { rank, cause: Cause::Deleting, by: Plugins::NONE });
         }
         let plugins = self.input.features.plugins;
@@ -195,10 +196,10 @@ impl<'a> Filters<'a> {
             }
         };
         if !is_target {
-            if plugins.has(Plugin::ApiEnablement) && !self.serves(member) {
+            if plugins.has(Plugin::ApiEnablement) && !self.serves(member, facts) {
                 note(Plugin::ApiEnablement, Some(Cause::NoApi));
             }
-            if plugins.has(Plugin::TaintToleration) {
+            if facts.has_taints && plugins.has(Plugin::TaintToleration) {
                 let taints = &member.cluster().spec.taints;
                 let at = untolerated(taints, &self.placement.cluster_tolerations);
                 note(Plugin::TaintToleration, at.map(|at| Cause::Taint(at as u32)));
@@ -225,8 +226,8 @@ impl<'a> Filters<'a> {
         refused
     }
 
-    fn serves(&mut self, member: &Member) -> bool {
-        let mark = member.kinds_mark();
+    fn serves(&mut self, member: &Member, facts: &Facts) -> bool {
+        let mark = facts.kinds_mark;
         if let Some((_, serves)) = self.served.iter().find(|(known, _)| *known == mark) {
             return *serves;
         }
@@ -308,13 +309,17 @@ impl Run<'_> {
     fn score(&self, feasible: &[u32], assigned: &[Option<i64>]) -> Vec<Candidate> {
         let local = if self.input.features.plugins.has(Plugin::ClusterLocality) { 100 } else { 0 };
         let has_tiers = self.scope.has_tiers();
+        let asked = match self.room {
+            Room::Replicas(request) => Some(self.input.snapshot.capacities().ask(request.as_ref())),
+            Room::Unasked | Room::Sets(_) => None,
+        };
         let candidate = |&rank: &u32| {
             let assigned = assigned[rank as usize];
             Candidate {
                 rank,
                 score: if assigned.is_some() { local } else { 0 },
                 tier: if has_tiers { self.scope.order(rank, self.member(rank)) } else { 0 },
-                allocatable: self.room.in_member(self.input, rank as usize),
+                allocatable: self.room.in_member(self.input, asked.as_ref(), rank as usize),
                 assigned,
             }
         };
@@ -496,13 +501,15 @@ impl Room {
     }
 
     /// How many more replicas or sets fit a member: the smallest estimate there is.
-    fn in_member(&self, input: &Input<'_>, rank: usize) -> i64 {
-        let modeling = input.features.modeling;
-        let capacity = input.snapshot.capacity_of(rank);
+    fn in_member(&self, input: &Input<'_>, asked: Option<&Asked<'_>>, rank: usize) -> i64 {
+        let (snapshot, modeling) = (input.snapshot, input.features.modeling);
+        let totals = asked.filter(|_| !snapshot.has_overlay(rank)).and_then(|asked| asked.max_replicas(rank));
         let general = match self {
             Self::Unasked => return NO_LIMIT,
-            Self::Replicas(request) => capacity.max_replicas(request.as_ref(), modeling),
-            Self::Sets(components) => capacity.max_sets(components, modeling),
+            Self::Replicas(request) => {
+                totals.unwrap_or_else(|| snapshot.capacity_of(rank).max_replicas(request.as_ref(), modeling))
+            }
+            Self::Sets(components) => snapshot.capacity_of(rank).max_sets(components, modeling),
         };
         let accurate = input.estimate.and_then(|estimate| estimate(&input.snapshot.members()[rank]));
         let smallest = general.min(accurate.filter(|n| *n >= 0).unwrap_or(NO_LIMIT));
