@@ -21,8 +21,8 @@ pub struct CompileError {
 }
 
 impl CompileError {
-    pub(crate) fn at(name: &str, line: u32, column: u32, near: Option<String>, message: &str) -> Self {
-        Self { name: name.to_owned(), line: Some(line), column, near, message: message.to_owned() }
+    pub(crate) fn at(name: &str, line: u32, column: u32, near: Option<String>, message: &str) -> Box<Self> {
+        Box::new(Self { name: name.to_owned(), line: Some(line), column, near, message: message.to_owned() })
     }
 }
 

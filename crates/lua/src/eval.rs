@@ -175,10 +175,11 @@ impl Machine<'_> {
         table.set_field(name.clone(), value)
     }
 
+    /// Positional values are set after all others, so they win over equal keys.
     fn table(&mut self, frame: &Frame<'_>, constructor: &TableItems) -> Result<Value> {
         let positional = constructor.items.iter().filter(|item| matches!(item, Item::Positional(_))).count();
         let table = self.table_with_capacity(positional, constructor.items.len() - positional)?;
-        let mut position = 0.0;
+        let base = self.stack.len();
         for (at, item) in constructor.items.iter().enumerate() {
             match item {
                 Item::Named(name, value) => {
@@ -191,18 +192,17 @@ impl Machine<'_> {
                     let done = table.set(key, value);
                     self.at(constructor.line, done)?;
                 }
-                Item::Positional(value) if value.is_multiple() && at + 1 == constructor.items.len() => {
-                    for value in self.eval_multiple(frame, value)?.into_vec() {
-                        position += 1.0;
-                        table.set(Value::Number(position), value)?;
-                    }
+                Item::Positional(value) if at + 1 == constructor.items.len() => {
+                    self.push_values(frame, std::slice::from_ref(value))?;
                 }
                 Item::Positional(value) => {
-                    position += 1.0;
                     let value = self.eval(frame, value)?;
-                    table.set(Value::Number(position), value)?;
+                    self.stack.push(value);
                 }
             }
+        }
+        for (at, value) in self.stack.drain(base..).enumerate() {
+            table.set(Value::Number(count(at + 1)), value)?;
         }
         Ok(Value::Table(table))
     }

@@ -168,7 +168,7 @@ impl Machine<'_> {
             })
             .collect();
         let program = Rc::clone(&frame.closure.program);
-        let closure = Closure { proto: Arc::clone(proto), program, upvalues };
+        let closure = Closure { number: self.next_closure(), proto: Arc::clone(proto), program, upvalues };
         Ok(Value::Function(Function(Callable::Lua(Rc::new(closure)))))
     }
 

@@ -114,7 +114,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; `Kind::End` for ever after the last.
-    pub(crate) fn next(&mut self) -> Result<Token, CompileError> {
+    pub(crate) fn next(&mut self) -> Result<Token, Box<CompileError>> {
         let before = self.line;
         self.skip_blanks()?;
         let (line, column) = (self.line, self.column());
@@ -123,7 +123,7 @@ impl<'a> Lexer<'a> {
         Ok(Token { kind, line, column, after_newline })
     }
 
-    fn kind(&mut self) -> Result<Kind, CompileError> {
+    fn kind(&mut self) -> Result<Kind, Box<CompileError>> {
         let Some(byte) = self.peek(0) else { return Ok(Kind::End) };
         if byte == b'_' || byte.is_ascii_alphabetic() || byte >= 0x80 {
             return self.word();
@@ -155,7 +155,7 @@ impl<'a> Lexer<'a> {
         u32::try_from(self.at - self.line_start).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    fn error(&self, message: &str, near: &[u8]) -> CompileError {
+    fn error(&self, message: &str, near: &[u8]) -> Box<CompileError> {
         let near = String::from_utf8_lossy(&near[..near.len().min(64)]).into_owned();
         CompileError::at(self.name, self.line, self.column(), Some(near), message)
     }
@@ -174,7 +174,7 @@ impl<'a> Lexer<'a> {
         self.line_start = self.at;
     }
 
-    fn skip_blanks(&mut self) -> Result<(), CompileError> {
+    fn skip_blanks(&mut self) -> Result<(), Box<CompileError>> {
         loop {
             match self.peek(0) {
                 Some(b'\n' | b'\r') => self.newline(),
@@ -188,7 +188,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn comment(&mut self) -> Result<(), CompileError> {
+    fn comment(&mut self) -> Result<(), Box<CompileError>> {
         if self.peek(0) == Some(b'[') && matches!(self.peek(1), Some(b'[' | b'=')) {
             // `--[=x` without a second bracket is an ordinary comment, as in Lua.
             let level = self.source[self.at + 1..].iter().take_while(|b| **b == b'=').count();
@@ -203,7 +203,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    fn word(&mut self) -> Result<Kind, CompileError> {
+    fn word(&mut self) -> Result<Kind, Box<CompileError>> {
         let rest = &self.source[self.at..];
         let len = rest.iter().take_while(|b| **b == b'_' || b.is_ascii_alphanumeric() || **b >= 0x80).count();
         let word = &rest[..len];
@@ -217,7 +217,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<Kind, CompileError> {
+    fn number(&mut self) -> Result<Kind, Box<CompileError>> {
         let start = self.at;
         if self.peek(0) == Some(b'0') && matches!(self.peek(1), Some(b'x' | b'X')) {
             self.at += 2;
@@ -258,7 +258,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn quoted(&mut self, quote: u8) -> Result<Kind, CompileError> {
+    fn quoted(&mut self, quote: u8) -> Result<Kind, Box<CompileError>> {
         self.at += 1;
         let mut text = Vec::new();
         loop {
@@ -280,7 +280,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), CompileError> {
+    fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), Box<CompileError>> {
         let Some(byte) = self.peek(0) else { return Err(self.error("unterminated string", text)) };
         if byte.is_ascii_digit() {
             let mut value = 0u32;
@@ -313,7 +313,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// `[==[ ... ]==]`; the cursor stands at the first bracket.
-    fn long_bracket(&mut self, problem: &str) -> Result<Vec<u8>, CompileError> {
+    fn long_bracket(&mut self, problem: &str) -> Result<Vec<u8>, Box<CompileError>> {
         self.at += 1;
         let level = self.source[self.at..].iter().take_while(|b| **b == b'=').count();
         self.at += level;

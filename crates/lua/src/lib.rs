@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Where it differs from gopher-lua on purpose: limits are not caught by `pcall`; `string.gsub` and `string.rep` work;
-//! `table.sort` is stable; a table's address in `tostring` says nothing; `print` prints nothing.
+//! `table.sort` is stable; `tostring` numbers tables instead of showing addresses; `print` prints nothing.
 
 mod convert;
 mod error;

@@ -46,7 +46,8 @@ pub(crate) fn open(budget: &Rc<Budget>) -> Libraries {
     let mut tables = Vec::with_capacity(32);
     let mut new = |functions: &'static [Builtin], more: usize| {
         // The budget of the libraries is unlimited.
-        let table = Table::with_capacity(budget, 0, functions.len() + more).expect("libraries are free");
+        let table = Table::with_capacity(budget, tables.len(), 0, functions.len() + more)
+            .expect("libraries are free");
         for builtin in functions {
             put(&table, builtin.name, builtin.value());
         }

@@ -22,7 +22,31 @@ pub const STEPS_PER_QUESTION: u64 = 4_096;
 pub const BYTES_PER_STEP: usize = 32;
 
 /// Bytes of the host's stack a run may use: half of what a thread of the runtime or of a test has.
-pub(crate) const HOST_STACK_BYTES: usize = 1 << 20;
+const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// Measures how much of the host's stack a recursion has used.
+///
+/// Counting calls is not enough: how large a frame is depends on the build. The address of a local variable says where
+/// the stack is, without touching it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostStack(usize);
+
+impl HostStack {
+    /// Measures from the caller's frame on.
+    pub(crate) fn from_here() -> Self {
+        Self(position())
+    }
+
+    pub(crate) fn is_used_up(self) -> bool {
+        self.0.abs_diff(position()) > HOST_STACK_BYTES
+    }
+}
+
+#[inline(never)]
+fn position() -> usize {
+    let marker = 0u8;
+    std::ptr::from_ref(&marker).addr()
+}
 
 /// The limits of one machine.
 #[derive(Clone, Copy)]

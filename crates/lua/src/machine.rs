@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{CompileError, Error, RuntimeError, Thrown};
 use crate::library;
-use crate::limits::{BYTES_PER_STEP, Budget, HOST_STACK_BYTES, Limit, Limits, STEPS_PER_QUESTION};
+use crate::limits::{BYTES_PER_STEP, Budget, HostStack, Limit, Limits, STEPS_PER_QUESTION};
 use crate::parser::{self, Code};
 use crate::table::Table;
 use crate::value::{Callable, Cell, Closure, Function, Returns, Str, Value};
@@ -24,7 +24,7 @@ struct Source {
 impl Chunk {
     /// Compiles `source`; `name` stands in front of the positions in its errors.
     pub fn compile(name: &str, source: &str) -> Result<Self, CompileError> {
-        let code = parser::parse(name, source)?;
+        let code = parser::parse(name, source).map_err(|error| *error)?;
         Ok(Self(Arc::new(Source { name: name.to_owned(), code })))
     }
 
@@ -121,7 +121,7 @@ pub struct Machine<'a> {
     steps: u64,
     next_question: u64,
     depth: usize,
-    host_stack: Option<usize>,
+    host_stack: Option<HostStack>,
     pub(crate) stack: Vec<Value>,
     pub(crate) cells: Vec<Cell>,
     no_cell: Cell,
@@ -135,6 +135,7 @@ pub struct Machine<'a> {
     /// Everything that can take part in a cycle; emptied at the end.
     tables: Vec<Table>,
     all_cells: Vec<Cell>,
+    closures: usize,
     pub(crate) surroundings: Surroundings,
 }
 
@@ -173,6 +174,7 @@ impl<'a> Machine<'a> {
             modules: Vec::new(),
             tables: libraries.tables,
             all_cells: Vec::new(),
+            closures: 0,
             surroundings,
         }
     }
@@ -213,7 +215,7 @@ impl<'a> Machine<'a> {
     }
 
     pub(crate) fn table_with_capacity(&mut self, array: usize, hash: usize) -> Result<Table, RuntimeError> {
-        let table = Table::with_capacity(&self.budget, array, hash)?;
+        let table = Table::with_capacity(&self.budget, self.tables.len(), array, hash)?;
         self.tables.push(table.clone());
         Ok(table)
     }
@@ -232,6 +234,11 @@ impl<'a> Machine<'a> {
         let cell = Rc::new(RefCell::new(value));
         self.all_cells.push(Rc::clone(&cell));
         Ok(cell)
+    }
+
+    pub(crate) fn next_closure(&mut self) -> usize {
+        self.closures += 1;
+        self.closures
     }
 
     pub(crate) fn no_cell(&self) -> Cell {
@@ -256,10 +263,16 @@ impl<'a> Machine<'a> {
         self.charge((bytes / BYTES_PER_STEP) as u64)
     }
 
-    /// Uses up the steps and bytes of a string that is about to be made.
-    pub(crate) fn charge_string(&mut self, bytes: usize) -> Result<(), RuntimeError> {
+    /// Whether a string of so many bytes may be made.
+    pub(crate) fn fits(&self, bytes: usize) -> Result<(), RuntimeError> {
         self.budget.take(bytes)?;
         self.budget.give_back(bytes);
+        Ok(())
+    }
+
+    /// Uses up the steps of making a string of so many bytes, if it may be made.
+    pub(crate) fn charge_string(&mut self, bytes: usize) -> Result<(), RuntimeError> {
+        self.fits(bytes)?;
         self.charge_bytes(bytes)
     }
 
@@ -279,10 +292,8 @@ impl<'a> Machine<'a> {
     /// One call deeper; every success is followed by one `leave`.
     fn enter(&mut self) -> Result<(), RuntimeError> {
         self.charge(1)?;
-        let marker = 0u8;
-        let here = std::ptr::from_ref(&marker).addr();
-        let start = *self.host_stack.get_or_insert(here);
-        if self.depth >= self.limits.depth || start.abs_diff(here) > HOST_STACK_BYTES {
+        let stack = *self.host_stack.get_or_insert_with(HostStack::from_here);
+        if self.depth >= self.limits.depth || stack.is_used_up() {
             return Err(RuntimeError::limit(Limit::Depth));
         }
         self.depth += 1;
@@ -303,7 +314,8 @@ impl<'a> Machine<'a> {
         let constants = chunk.0.code.constants.iter().map(|bytes| Str::short(bytes)).collect();
         let program = Rc::new(Program { chunk: chunk.clone(), constants });
         let proto = Arc::clone(&chunk.0.code.main);
-        let closure = Rc::new(Closure { proto, program, upvalues: Box::default() });
+        let number = self.next_closure();
+        let closure = Rc::new(Closure { number, proto, program, upvalues: Box::default() });
         self.call_value(&Value::Function(Function(Callable::Lua(closure))), &[])
     }
 

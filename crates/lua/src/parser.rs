@@ -9,6 +9,7 @@ use crate::ast::{
 };
 use crate::error::CompileError;
 use crate::lexer::{Keyword, Kind, Lexer, Token};
+use crate::limits::HostStack;
 use crate::resolve::{FunctionScope, Meaning, lookup};
 
 /// Nesting of blocks, functions, tables and parentheses that a source may have. The parser recurses.
@@ -17,7 +18,7 @@ const NESTING: usize = 150;
 /// Height of the tree, chains like `a + b + c` included. The evaluator recurses.
 const HEIGHT: usize = 500;
 
-type Result<T> = std::result::Result<T, CompileError>;
+type Result<T> = std::result::Result<T, Box<CompileError>>;
 
 /// A compiled source: the main function and the strings it uses.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub(crate) fn parse(name: &str, source: &str) -> Result<Code> {
         constants: Vec::new(),
         numbers: HashMap::new(),
         depth: 0,
+        stack: HostStack::from_here(),
         height: 0,
         after_paren: false,
     };
@@ -61,6 +63,7 @@ struct Parser<'a> {
     constants: Vec<Box<[u8]>>,
     numbers: HashMap<Vec<u8>, u32>,
     depth: usize,
+    stack: HostStack,
     /// Height of the highest tree of the construct being parsed.
     height: usize,
     /// The last token was `)`.
@@ -146,11 +149,11 @@ impl Parser<'_> {
         }
     }
 
-    fn unexpected(&self) -> CompileError {
+    fn unexpected(&self) -> Box<CompileError> {
         self.error("syntax error")
     }
 
-    fn error(&self, message: &str) -> CompileError {
+    fn error(&self, message: &str) -> Box<CompileError> {
         let mut error =
             CompileError::at(self.name, self.token.line, self.token.column, Some(self.token.text()), message);
         if self.token.kind == Kind::End {
@@ -160,7 +163,7 @@ impl Parser<'_> {
         error
     }
 
-    fn error_at(&self, line: u32, message: &str) -> CompileError {
+    fn error_at(&self, line: u32, message: &str) -> Box<CompileError> {
         CompileError::at(self.name, line, 0, None, message)
     }
 
@@ -168,7 +171,7 @@ impl Parser<'_> {
 
     /// Parses a construct one level deeper.
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth >= NESTING {
+        if self.depth >= NESTING || self.stack.is_used_up() {
             return Err(self.error("too many nested syntax levels"));
         }
         self.depth += 1;

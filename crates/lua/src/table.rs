@@ -30,6 +30,8 @@ pub struct Table(Rc<Shared>);
 struct Shared {
     data: RefCell<Data>,
     budget: Rc<Budget>,
+    /// The table's number in its machine, which `tostring` shows.
+    number: usize,
     /// The last conversion to JSON that came by.
     visit: Cell<u64>,
 }
@@ -64,18 +66,29 @@ fn place(key: &Value) -> Place<'_> {
 impl Table {
     pub(crate) fn with_capacity(
         budget: &Rc<Budget>,
+        number: usize,
         array: usize,
         hash: usize,
     ) -> Result<Self, RuntimeError> {
         budget.take(TABLE_BYTES)?;
         let mut data = Data { array: Vec::with_capacity(array), ..Data::default() };
         data.entries.reserve_exact(hash);
-        Ok(Self(Rc::new(Shared { data: RefCell::new(data), budget: Rc::clone(budget), visit: Cell::new(0) })))
+        Ok(Self(Rc::new(Shared {
+            data: RefCell::new(data),
+            budget: Rc::clone(budget),
+            number,
+            visit: Cell::new(0),
+        })))
     }
 
     /// Whether both are the same table.
     pub fn is(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The table's number in its machine.
+    pub(crate) fn number(&self) -> usize {
+        self.0.number
     }
 
     pub(crate) fn address(&self) -> usize {
@@ -404,6 +417,6 @@ fn hash(key: &Value) -> u64 {
 
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "table: {:#x}", self.address())
+        write!(f, "table: {:#x}", self.number())
     }
 }

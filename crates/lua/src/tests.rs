@@ -1,22 +1,33 @@
-use crate::{Chunk, Limits, Machine};
+//! Scripts and their answers. `run` gives a script's results joined by commas, or its error.
 
+mod conversion;
+mod language;
+mod libraries;
+mod limits;
+mod robustness;
+
+use crate::{Chunk, Limits, Machine, Surroundings};
+
+/// The results of a script as `tostring` shows them, or its error.
 fn run(source: &str) -> String {
+    run_with(source, Limits::default())
+}
+
+fn run_with(source: &str, limits: Limits<'_>) -> String {
     let chunk = match Chunk::compile("test", source) {
         Ok(chunk) => chunk,
-        Err(error) => return error.to_string(),
+        Err(error) => return format!("compile: {error}"),
     };
-    match Machine::new(Limits::default()).run(&chunk) {
+    let surroundings = Surroundings { now: 1_700_000_000, seed: 7 };
+    match Machine::with_surroundings(limits, surroundings).run(&chunk) {
         Ok(values) => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
-        Err(error) => format!("error {error}"),
+        Err(error) => format!("error: {error}"),
     }
 }
 
-#[test]
-fn arithmetic_follows_precedence() {
-    assert_eq!(run("return 1+2*3, 2^3^2, -2^2, 7%3, -7%3, 10/4, 'a'..1 ..'b'"), "7,512,-4,1,2,2.5,a1b");
-}
-
-#[test]
-fn closures_share_variables() {
-    assert_eq!(run("local n = 0 local function f() n = n + 1 return n end f() f() return f()"), "3");
+/// Checks `script => answer` pairs.
+fn check(table: &[(&str, &str)]) {
+    for (source, answer) in table {
+        assert_eq!(run(source), *answer, "of {source}");
+    }
 }

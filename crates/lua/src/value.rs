@@ -130,6 +130,8 @@ pub(crate) type Cell = Rc<RefCell<Value>>;
 
 /// A Lua function with the variables it captured.
 pub(crate) struct Closure {
+    /// The closure's number in its machine, which `tostring` shows.
+    pub(crate) number: usize,
     pub(crate) proto: Arc<Proto>,
     pub(crate) program: Rc<Program>,
     pub(crate) upvalues: Box<[Cell]>,
@@ -165,7 +167,13 @@ impl Function {
 
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "function: {:#x}", self.address())
+        // No addresses: the same script gives the same text every time.
+        match &self.0 {
+            Callable::Lua(closure) => write!(f, "function: {:#x}", closure.number),
+            Callable::Builtin(builtin) => write!(f, "function: builtin: {}", builtin.name),
+            Callable::Native(_) => f.write_str("function: native"),
+            Callable::Iterator(_) => f.write_str("function: iterator"),
+        }
     }
 }
 
@@ -291,8 +299,8 @@ impl fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Number(number) => f.write_str(&number::to_text(*number)),
             Self::String(string) => f.write_str(&String::from_utf8_lossy(string.as_bytes())),
-            Self::Table(table) => write!(f, "table: {:#x}", table.address()),
-            Self::Function(function) => write!(f, "function: {:#x}", function.address()),
+            Self::Table(table) => fmt::Debug::fmt(table, f),
+            Self::Function(function) => fmt::Debug::fmt(function, f),
         }
     }
 }

@@ -41,11 +41,14 @@ pub(super) fn format(machine: &mut Machine<'_>, values: &[Value]) -> Result<Retu
             continue;
         }
         used += 1;
-        machine.charge_string(out.len() / 8 + spec.width + spec.precision.unwrap_or(0))?;
+        let wide = spec.width + spec.precision.unwrap_or(0);
+        machine.charge_bytes(wide)?;
+        machine.fits(out.len() + wide)?;
         match values.get(used - 1) {
             None => out.extend_from_slice(format!("%!{}(MISSING)", char::from(*verb)).as_bytes()),
             Some(Value::String(string)) => {
-                machine.charge_string(out.len() + string.as_bytes().len())?;
+                machine.charge_bytes(string.as_bytes().len())?;
+                machine.fits(out.len() + string.as_bytes().len())?;
                 string_verb(&spec, *verb, string.as_bytes(), &mut out);
             }
             Some(Value::Number(number)) => number_verb(&spec, *verb, *number, &mut out),

@@ -248,9 +248,11 @@ fn gsub(machine: &mut Machine<'_>, values: &[Value]) -> Result<Returns> {
     while replaced < limit {
         let Some(found) = pattern::find(machine, subject, pattern.as_bytes(), from)? else { break };
         replaced += 1;
+        let before = out.len();
         out.extend_from_slice(&subject[copied..found.start]);
         replace(machine, subject, &found, replacement, &mut out)?;
-        machine.charge_string(out.len() / 16)?;
+        machine.charge_bytes(out.len() - before)?;
+        machine.fits(out.len())?;
         copied = found.end;
         from = after(&found);
         if pattern.as_bytes().starts_with(b"^") {
@@ -262,7 +264,6 @@ fn gsub(machine: &mut Machine<'_>, values: &[Value]) -> Result<Returns> {
         return Ok(Returns::Many(vec![Value::String(subject_value), count]));
     }
     out.extend_from_slice(&subject[copied..]);
-    machine.charge_bytes(out.len())?;
     Ok(Returns::Many(vec![machine.owned_string(out)?, count]))
 }
 
@@ -289,7 +290,7 @@ fn replace(
     match value {
         Value::Nil | Value::Bool(false) => out.extend_from_slice(&subject[found.start..found.end]),
         Value::String(string) => {
-            machine.charge_string(out.len() + string.as_bytes().len())?;
+            machine.fits(out.len() + string.as_bytes().len())?;
             out.extend_from_slice(string.as_bytes());
         }
         Value::Number(number) => out.extend_from_slice(number::to_text(number).as_bytes()),
@@ -310,7 +311,7 @@ fn expand(
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let mut bytes = template.as_bytes().iter();
-    machine.charge_string(out.len() + template.as_bytes().len())?;
+    machine.fits(out.len() + template.as_bytes().len())?;
     while let Some(byte) = bytes.next() {
         if *byte != b'%' {
             out.push(*byte);
@@ -328,7 +329,7 @@ fn expand(
                 };
                 match capture {
                     Capture::Text(start, end) => {
-                        machine.charge_string(out.len() + end - start)?;
+                        machine.fits(out.len() + end - start)?;
                         out.extend_from_slice(&subject[start..end]);
                     }
                     Capture::Open(at) | Capture::Position(at) => {

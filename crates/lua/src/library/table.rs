@@ -3,6 +3,7 @@
 use super::{Args, Builtin, Result};
 use crate::error::RuntimeError;
 use crate::eval::count;
+use crate::limits::BYTES_PER_STEP;
 use crate::machine::Machine;
 use crate::number;
 use crate::value::{Returns, Value};
@@ -62,7 +63,7 @@ fn concat(machine: &mut Machine<'_>, values: &[Value]) -> Result<Returns> {
     }
     let mut joined = Vec::new();
     for position in start.min(len).max(1)..=end {
-        machine.charge(1)?;
+        let before = joined.len();
         match table.get_position(position) {
             Value::String(string) => joined.extend_from_slice(string.as_bytes()),
             Value::Number(number) => joined.extend_from_slice(number::to_text(number).as_bytes()),
@@ -76,9 +77,8 @@ fn concat(machine: &mut Machine<'_>, values: &[Value]) -> Result<Returns> {
         if position != end {
             joined.extend_from_slice(separator.as_bytes());
         }
-        if joined.len() > 4096 {
-            machine.charge_string(joined.len())?;
-        }
+        machine.charge_bytes(BYTES_PER_STEP + joined.len() - before)?;
+        machine.fits(joined.len())?;
     }
     machine.owned_string(joined).map(Returns::One)
 }
