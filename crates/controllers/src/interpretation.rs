@@ -19,7 +19,8 @@ use std::time::Duration;
 use api::Resource as _;
 use api::config::{ResourceInterpreterCustomization, ResourceInterpreterWebhookConfiguration};
 use arc_swap::ArcSwap;
-use interpreter::{Interpreter, Step};
+use clock::Clock;
+use interpreter::{Gates, Interpreter, Step};
 use machinery::{GroupVersionResource, Object};
 use runtime::{Change, Informer, Informers, Shutdown, spawn};
 use tokio::sync::Notify;
@@ -37,22 +38,24 @@ const FAILURE_CHECK: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub(crate) struct LiveInterpreter {
     current: Arc<ArcSwap<Interpreter>>,
-    /// What is used while nothing is customized.
-    initial: Arc<Interpreter>,
     caller: Arc<Caller>,
+    clock: Clock,
+    gates: Gates,
 }
 
 impl LiveInterpreter {
-    /// Follows the customizations from `initial` on.
+    /// Follows the customizations. Scripts are told the time by `clock`.
     pub(crate) async fn follow(
-        initial: Arc<Interpreter>,
+        clock: Clock,
+        gates: Gates,
         informers: &Informers,
         shutdown: &Shutdown,
     ) -> Self {
         let live = Self {
-            current: Arc::new(ArcSwap::new(Arc::clone(&initial))),
-            initial,
+            current: Arc::new(ArcSwap::from_pointee(Interpreter::native())),
             caller: Arc::new(Caller::new(informers.clone())),
+            clock,
+            gates,
         };
         let sources = [
             informers.get(&ResourceInterpreterCustomization::gvr()),
@@ -86,13 +89,14 @@ impl LiveInterpreter {
         let objects = |informer: &Informer| -> Vec<Object> {
             informer.list().iter().map(|object| (**object).clone()).collect()
         };
-        let (customizations, webhooks) = (objects(customizations), objects(webhooks));
+        let interpreter = Interpreter::with(&objects(customizations), &objects(webhooks))
+            .with_clock(self.clock.clone())
+            .with_gates(self.gates);
+        for complaint in interpreter.complaints() {
+            tracing::warn!(complaint, "a customization of the interpreter is left out");
+        }
         self.caller.forget();
-        self.current.store(if customizations.is_empty() && webhooks.is_empty() {
-            Arc::clone(&self.initial)
-        } else {
-            Arc::new(Interpreter::with(&customizations, &webhooks))
-        });
+        self.current.store(Arc::new(interpreter));
     }
 
     /// The interpreter as it is now.

@@ -46,7 +46,7 @@ use interpreter::Interpreter;
 use runtime::{Informers, Recorder, Shutdown, spawn};
 
 pub use members::{ConnectError, Members, OneMember, PushMembers};
-pub use options::{Gates, Options, is_selected};
+pub use options::{GateError, Gates, Options, is_selected};
 
 use context::Context;
 use interpretation::LiveInterpreter;
@@ -60,8 +60,8 @@ pub struct Deps {
     pub informers: Informers,
     /// Where clients for members come from.
     pub members: Arc<dyn Members>,
-    /// What is known of kinds while nothing is customized; the control plane's customizations come on top
-    /// as they are written.
+    /// Not looked at any more: the controllers follow the control plane's customizations themselves. It goes
+    /// when nobody fills it in.
     pub interpreter: Arc<Interpreter>,
     /// Time.
     pub clock: Clock,
@@ -159,7 +159,8 @@ async fn run_selected(
 
 async fn context(deps: Deps, options: Options, shutdown: &Shutdown, component: &'static str) -> Context {
     let client = deps.informers.client().clone();
-    let interpreter = LiveInterpreter::follow(deps.interpreter, &deps.informers, shutdown).await;
+    let gates = interpreter::Gates { resource_quota_estimate: options.gates.resource_quota_estimate };
+    let interpreter = LiveInterpreter::follow(deps.clock.clone(), gates, &deps.informers, shutdown).await;
     Context {
         kinds: Kinds::new(client.clone()),
         recorder: Recorder::start(client.clone(), component, deps.clock.clone(), shutdown),

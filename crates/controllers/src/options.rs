@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use propagation::Gates;
+pub use propagation::{GateError, Gates};
 
 /// Which templates are propagated at all.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -208,16 +208,16 @@ fn components_are_asked_for_only_behind_the_gate_and_replicas_only_of_kinds_that
         "metadata": { "name": "c" },
         "spec": {
             "target": { "apiVersion": "apps/v1", "kind": "Deployment" },
-            "customizations": { "componentResource": { "luaScript": "function GetComponents(o) return {} end" } },
+            "customizations": { "componentResource": { "luaScript": "function GetComponents(o) return {{name='main', replicas=2}} end" } },
         },
     });
     let interpreter = Interpreter::with(&[Object::from_value(customization).unwrap()], &[]);
     let open = Gates { multiple_pod_templates_scheduling: true, ..Gates::default() };
     let question = |gates: &Gates| Interpretation::question(&interpreter, &template(), gates);
     assert_eq!(question(&Gates::default()), Some(interpreter::Operation::InterpretReplica));
-    if interpreter.has(&template().gvk(), interpreter::Operation::InterpretComponent) {
-        assert_eq!(question(&open), Some(interpreter::Operation::InterpretComponent));
-    }
+    assert_eq!(question(&open), Some(interpreter::Operation::InterpretComponent));
+    let asked = Interpretation::now(&interpreter, &template(), &open).unwrap();
+    assert!(matches!(asked, Interpretation::Components(components) if components[0].name == "main"));
     let settings = Object::new("v1", "ConfigMap", "shop", "settings");
     let native = Interpreter::native();
     assert_eq!(Interpretation::now(&native, &settings, &open), Ok(Interpretation::NoWorkload));
