@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! POST /mutate-…, /validate-…   AdmissionReview in, AdmissionReview out
+//! POST /convert                 ConversionReview in, ConversionReview out: versions of bindings
 //! GET  /readyz, /healthz        ok
 //! GET  /metrics                 Prometheus text
 //! ```
@@ -9,6 +10,7 @@
 //! The rules themselves are pure and live in the crate `admission`; [`Rules`] hands them the time, ids and
 //! what they must know of other objects.
 
+mod convert;
 mod not_yet;
 mod review;
 mod rules;

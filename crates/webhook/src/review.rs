@@ -14,11 +14,16 @@ use crate::Rules;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
     /// It is not JSON of the right shape.
-    #[error("the body is not an AdmissionReview: {0}")]
+    #[error("the body is not a review: {0}")]
     Shape(#[from] serde_json::Error),
     /// It is another kind or version.
-    #[error("the body is a {0}, not an AdmissionReview of admission.k8s.io/v1")]
-    Kind(String),
+    #[error("the body is a {found}, not the {wanted} that belongs to this path")]
+    Kind {
+        /// Kind and version of the body.
+        found: String,
+        /// The kind this path is for.
+        wanted: &'static str,
+    },
 }
 
 #[derive(Deserialize)]
@@ -49,7 +54,8 @@ struct Request {
 pub(crate) fn answer(rules: &Rules, webhook: &Webhook, body: &[u8]) -> Result<Value, Unreadable> {
     let Review { api_version, kind, request } = serde_json::from_slice(body)?;
     if kind != "AdmissionReview" || api_version != "admission.k8s.io/v1" {
-        return Err(Unreadable::Kind(format!("{kind} of {api_version}")));
+        let found = format!("{kind} of {api_version}");
+        return Err(Unreadable::Kind { found, wanted: "AdmissionReview of admission.k8s.io/v1" });
     }
     let uid = request.uid.clone();
     let warnings = warnings(webhook, &request);
@@ -166,6 +172,9 @@ mod tests {
         assert!(answer(&rules(), webhook, b"{}").is_err());
         let old = json!({ "apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview", "request": {
             "uid": "u", "operation": "CREATE", "kind": { "group": "", "version": "v1", "kind": "Pod" } } });
-        assert!(matches!(answer(&rules(), webhook, old.to_string().as_bytes()), Err(Unreadable::Kind(_))));
+        assert!(matches!(
+            answer(&rules(), webhook, old.to_string().as_bytes()),
+            Err(Unreadable::Kind { .. })
+        ));
     }
 }

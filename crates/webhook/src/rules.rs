@@ -60,12 +60,14 @@ impl Rules {
 
     /// Whether [`Rules::warnings`] may have something to say about a kind.
     pub fn may_warn(gvk: &GroupVersionKind) -> bool {
-        not_yet::concerns(gvk)
+        not_yet::concerns(gvk) || admission::may_warn(gvk)
     }
 
     /// What the writer of an object should know although it is accepted.
     pub fn warnings(gvk: &GroupVersionKind, object: &Object) -> Vec<String> {
-        not_yet::warnings(gvk, object)
+        let mut warnings = not_yet::warnings(gvk, object);
+        warnings.extend(admission::warnings(gvk, object));
+        warnings
     }
 
     /// Runs the validating rules on an object.

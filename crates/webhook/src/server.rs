@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admission::CONVERT_PATH;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -15,7 +16,7 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Rules, review};
+use crate::{Rules, convert, review};
 
 /// A review holds the object twice; the API server takes objects of up to 1.5 MiB in 3 MiB bodies.
 const BODY_LEN_MAX: usize = 8 * 1024 * 1024;
@@ -96,17 +97,26 @@ async fn serve(rules: &Rules, request: Request<Incoming>) -> Response<Full<Bytes
     match (request.method().clone(), path.as_str()) {
         (Method::GET, "/readyz" | "/healthz") => text(StatusCode::OK, "ok"),
         (Method::GET, "/metrics") => text(StatusCode::OK, metrics::text()),
+        (Method::POST, CONVERT_PATH) => answer(request, convert::answer).await,
         (Method::POST, path) => match admission::by_path(path) {
-            Some(webhook) => match Limited::new(request.into_body(), BODY_LEN_MAX).collect().await {
-                Ok(body) => match review::answer(rules, webhook, &body.to_bytes()) {
-                    Ok(answer) => json(&answer),
-                    Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
-                },
-                Err(error) => text(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-            },
+            Some(webhook) => answer(request, |body| review::answer(rules, webhook, body)).await,
             None => text(StatusCode::NOT_FOUND, "404 page not found\n"),
         },
         _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+    }
+}
+
+/// Reads a request's body and sends what there is to say to it.
+async fn answer(
+    request: Request<Incoming>,
+    say: impl FnOnce(&[u8]) -> Result<serde_json::Value, review::Unreadable>,
+) -> Response<Full<Bytes>> {
+    match Limited::new(request.into_body(), BODY_LEN_MAX).collect().await {
+        Ok(body) => match say(&body.to_bytes()) {
+            Ok(answer) => json(&answer),
+            Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
+        },
+        Err(error) => text(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
     }
 }
 

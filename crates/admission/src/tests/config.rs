@@ -37,7 +37,10 @@ fn every_script_must_compile() {
             refusal.contains(&format!("spec.customizations.{field}.luaScript: Invalid value")),
             "{refusal}"
         );
-        assert!(refusal.contains(&format!("does not compile: {field} line:2")), "it names the line: {refusal}");
+        assert!(
+            refusal.contains(&format!("does not compile: {field} line:2")),
+            "it names the line: {refusal}"
+        );
     }
 }
 

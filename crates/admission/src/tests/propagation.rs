@@ -53,44 +53,76 @@ fn selectors_of_a_namespaced_policy_get_its_namespace() {
     assert_eq!(mutated(Update, &cluster).str_at(namespace), None);
 }
 
+/// What stands at a place after an update of a policy with these fields.
+fn filled(more: Value, pointer: &str) -> Value {
+    mutated(Update, &policy(more)).at(pointer).cloned().unwrap_or_default()
+}
+
 #[test]
-fn what_a_policy_leaves_open_is_filled_in() {
-    let at =
-        |more: Value, pointer: &str| mutated(Update, &policy(more)).at(pointer).cloned().unwrap_or_default();
-    let spread = json!({ "placement": { "spreadConstraints": [{ "maxGroups": 2 }] } });
+fn a_spread_constraint_without_field_or_label_is_by_cluster() {
+    let by = |constraint: Value| {
+        filled(
+            json!({ "placement": { "spreadConstraints": [constraint] } }),
+            "/spec/placement/spreadConstraints/0",
+        )
+    };
+    assert_eq!(by(json!({ "minGroups": 2 })), json!({ "spreadByField": "cluster", "minGroups": 2 }));
     assert_eq!(
-        at(spread, "/spec/placement/spreadConstraints/0"),
-        json!({ "maxGroups": 2, "spreadByField": "cluster", "minGroups": 1 })
+        by(json!({ "spreadByLabel": "a", "minGroups": 2 })),
+        json!({ "spreadByLabel": "a", "minGroups": 2 })
     );
-    let labelled =
-        json!({ "placement": { "spreadConstraints": [{ "spreadByLabel": "a", "minGroups": 0 }] } });
     assert_eq!(
-        at(labelled, "/spec/placement/spreadConstraints/0"),
-        json!({ "spreadByLabel": "a", "minGroups": 1 })
+        by(json!({ "spreadByField": "zone", "minGroups": 2 })),
+        json!({ "spreadByField": "zone", "minGroups": 2 })
     );
-    let imports = json!({ "resourceSelectors": [{ "apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceImport" }] });
-    assert_eq!(at(imports, "/spec/propagateDeps"), json!(true));
-    assert_eq!(at(json!({}), "/spec/propagateDeps"), Value::Null);
-    let preference = "/spec/placement/replicaScheduling/replicaDivisionPreference";
-    let scheduling = |value: Value| json!({ "placement": { "replicaScheduling": value } });
-    assert_eq!(at(scheduling(json!({ "replicaSchedulingType": "Divided" })), preference), "Weighted");
-    assert_eq!(at(scheduling(json!({ "replicaSchedulingType": "Duplicated" })), preference), Value::Null);
-    assert_eq!(
-        at(
-            scheduling(
-                json!({ "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated" })
-            ),
-            preference
-        ),
-        "Aggregated"
-    );
-    let grace = "/spec/failover/application/gracePeriodSeconds";
-    let failover = |value: Value| json!({ "failover": { "application": value } });
-    assert_eq!(at(failover(json!({ "purgeMode": "Gracefully" })), grace), 600);
-    assert_eq!(at(failover(json!({})), grace), 600);
-    assert_eq!(at(failover(json!({ "purgeMode": "Gracefully", "gracePeriodSeconds": 5 })), grace), 5);
-    assert_eq!(at(failover(json!({ "purgeMode": "Directly" })), grace), Value::Null);
-    assert_eq!(at(json!({}), "/spec/failover"), Value::Null);
+}
+
+#[test]
+fn a_spread_over_no_group_is_over_one() {
+    let min = |constraint: Value| {
+        let pointer = "/spec/placement/spreadConstraints/0/minGroups";
+        filled(json!({ "placement": { "spreadConstraints": [constraint] } }), pointer)
+    };
+    assert_eq!(min(json!({ "spreadByField": "cluster" })), 1);
+    assert_eq!(min(json!({ "spreadByField": "cluster", "minGroups": 0 })), 1);
+    assert_eq!(min(json!({ "spreadByField": "cluster", "minGroups": 3 })), 3);
+}
+
+#[test]
+fn a_policy_that_selects_service_imports_propagates_dependencies() {
+    let imports =
+        |version: &str| json!({ "resourceSelectors": [{ "apiVersion": version, "kind": "ServiceImport" }] });
+    assert_eq!(filled(imports("multicluster.x-k8s.io/v1alpha1"), "/spec/propagateDeps"), true);
+    assert_eq!(filled(imports("v1"), "/spec/propagateDeps"), Value::Null);
+    assert_eq!(filled(json!({}), "/spec/propagateDeps"), Value::Null);
+}
+
+#[test]
+fn division_without_a_preference_is_weighted() {
+    let preference = |strategy: Value| {
+        let pointer = "/spec/placement/replicaScheduling/replicaDivisionPreference";
+        filled(json!({ "placement": { "replicaScheduling": strategy } }), pointer)
+    };
+    assert_eq!(preference(json!({ "replicaSchedulingType": "Divided" })), "Weighted");
+    assert_eq!(preference(json!({})), "Weighted", "the schema's default is Divided");
+    assert_eq!(preference(json!({ "replicaSchedulingType": "Duplicated" })), Value::Null);
+    let aggregated = json!({ "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated" });
+    assert_eq!(preference(aggregated), "Aggregated");
+}
+
+#[test]
+fn graceful_failover_without_a_grace_period_waits_600_seconds() {
+    let grace = |failover: Value| {
+        filled(
+            json!({ "failover": { "application": failover } }),
+            "/spec/failover/application/gracePeriodSeconds",
+        )
+    };
+    assert_eq!(grace(json!({ "purgeMode": "Gracefully" })), 600);
+    assert_eq!(grace(json!({})), 600, "the schema's default is Gracefully");
+    assert_eq!(grace(json!({ "purgeMode": "Gracefully", "gracePeriodSeconds": 5 })), 5);
+    assert_eq!(grace(json!({ "purgeMode": "Directly" })), Value::Null);
+    assert_eq!(filled(json!({}), "/spec/failover"), Value::Null);
 }
 
 #[test]
@@ -224,7 +256,10 @@ fn spread_constraints_must_be_possible() {
         &spread(json!([{ "spreadByField": "cluster" }, { "spreadByField": "cluster" }])),
         "spreadConstraints[1].spreadByField: Duplicate value",
     );
-    check(&spread(json!([{ "spreadByField": "region" }])), "a constraint by cluster is needed");
+    for field in ["region", "zone", "provider"] {
+        check(&spread(json!([{ "spreadByField": field }])), "a constraint by cluster is needed");
+        check(&spread(json!([{ "spreadByField": field }, { "spreadByField": "cluster" }])), "");
+    }
 }
 
 #[test]
