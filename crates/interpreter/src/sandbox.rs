@@ -61,14 +61,7 @@ impl Sandbox {
             instructions: self.instructions,
             ..Limits::default()
         };
-        let now = self.clock.as_ref().map_or(0, |clock| clock.now().as_second());
-        let mut machine = Machine::with_surroundings(limits, Surroundings { now, ..Surroundings::default() });
-        machine.preload("kube", kube::module(self.gates));
-        if script.is_bundled() {
-            for (name, module) in modules() {
-                machine.preload(name, module.clone());
-            }
-        }
+        let mut machine = self.machine(limits, script);
         let fail = |why: &dyn std::fmt::Display| format!("{function} of {script}: {why}");
         machine.run(chunk).map_err(|why| fail(&why))?;
         let mut values = Vec::with_capacity(arguments.len());
@@ -81,6 +74,19 @@ impl Sandbox {
         }
         let results = machine.call(function, &values).map_err(|why| fail(&why))?;
         read(&results).map_err(|why| fail(&why))
+    }
+
+    /// A fresh machine with the modules a script may require.
+    fn machine<'a>(&self, limits: Limits<'a>, script: &Script) -> Machine<'a> {
+        let now = self.clock.as_ref().map_or(0, |clock| clock.now().as_second());
+        let mut machine = Machine::with_surroundings(limits, Surroundings { now, ..Surroundings::default() });
+        machine.preload("kube", kube::module(self.gates));
+        if script.is_bundled() {
+            for (name, module) in modules() {
+                machine.preload(name, module.clone());
+            }
+        }
+        machine
     }
 
     /// `GetReplicas(obj)`: a number, and a table or nil.
