@@ -248,11 +248,21 @@ impl Engine {
         if !self.protects_from_overcommit() {
             return;
         }
+        let key = object.key();
         if change.is_deleted() {
-            self.assumptions().release(&object.key());
-        } else if change.old().is_none_or(|old| old.at(AGGREGATED) != object.at(AGGREGATED)) {
+            self.assumptions().release(&key);
+            return;
+        }
+        let differs = |part: &str| change.old().is_none_or(|old| old.at(part) != object.at(part));
+        if differs(AGGREGATED) {
             let status = object.at("/status").and_then(|s| ResourceBindingStatus::deserialize(s).ok());
-            self.assumptions().observe(&object.key(), &status.unwrap_or_default());
+            self.assumptions().observe(&key, &status.unwrap_or_default());
+        }
+        // Others take clusters out of a result too, for example when they evict it.
+        if let Some(old) = change.old().filter(|_| differs("/spec/clusters")) {
+            for gone in peers::clusters(old).difference(&peers::clusters(object)) {
+                self.assumptions().release_cluster(&key, gone);
+            }
         }
     }
 
@@ -285,5 +295,158 @@ impl Steps<'_> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         metrics::step_took(step, now.saturating_sub(*last).as_secs_f64());
         *last = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const POLICY: &str = "propagationpolicy.karmada.io/permanent-id";
+
+    fn cluster(name: &str, pods: &str) -> Arc<Object> {
+        let mut cluster = Object::new("cluster.karmada.io/v1alpha1", "Cluster", "", name);
+        cluster.set(
+            "/status",
+            json!({
+                "apiEnablements": [{ "groupVersion": "apps/v1", "resources": [{ "kind": "Deployment" }] }],
+                "resourceSummary": { "allocatable": { "pods": pods } },
+            }),
+        );
+        Arc::new(cluster)
+    }
+
+    fn binding(name: &str, spec: Value) -> Arc<Object> {
+        let mut binding = Object::new("work.karmada.io/v1alpha2", "ResourceBinding", "ns", name);
+        binding.set_label(POLICY, "x");
+        binding.set("/metadata/generation", 1);
+        binding.set("/spec", spec);
+        binding.set("/spec/resource", json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": name }));
+        Arc::new(binding)
+    }
+
+    fn workload(name: &str, replicas: i64) -> Arc<Object> {
+        binding(
+            name,
+            json!({
+                "replicas": replicas,
+                "placement": { "replicaScheduling": {
+                    "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated" } },
+            }),
+        )
+    }
+
+    fn guarded() -> Engine {
+        let mut options = Options::default();
+        options.gates.scheduling_overcommit_protection = true;
+        let engine = Engine::new(options, Clock::fixed("2026-03-01T12:00:00Z".parse().unwrap()));
+        engine.set_cluster(&cluster("m1", "10"));
+        engine
+    }
+
+    /// Where a binding goes, as `cluster:replicas`, or the reason why it does not.
+    fn place(engine: &Engine, binding: &Arc<Object>) -> String {
+        engine.push(binding);
+        let placed = engine.place_next(|_| Some(Arc::clone(binding))).unwrap();
+        match placed.result_patch.and_then(|patch| patch.pointer("/spec/clusters").cloned()) {
+            Some(clusters) => clusters.as_array().unwrap().iter().fold(String::new(), |text, c| {
+                format!("{text}{}:{} ", c["name"].as_str().unwrap(), c["replicas"])
+            }),
+            None => {
+                placed.status_patch.unwrap()["status"]["conditions"][0]["reason"].as_str().unwrap().to_owned()
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_placed_a_moment_ago_counts_when_overcommit_is_guarded_against() {
+        let engine = guarded();
+        assert_eq!(place(&engine, &workload("a", 6)), "m1:6 ");
+        assert_eq!(place(&engine, &workload("b", 6)), "Unschedulable");
+        assert_eq!(place(&engine, &workload("c", 4)), "m1:4 ");
+        let careless = Engine::new(Options::default(), Clock::system());
+        careless.set_cluster(&cluster("m1", "10"));
+        assert_eq!(place(&careless, &workload("a", 6)), "m1:6 ");
+        assert_eq!(place(&careless, &workload("b", 6)), "m1:6 ");
+    }
+
+    #[test]
+    fn what_turned_healthy_was_taken_back_or_removed_counts_no_more() {
+        let with_status = |health: &str| {
+            let mut new = (*workload("a", 6)).clone();
+            new.set("/spec/clusters", json!([{ "name": "m1", "replicas": 6 }]));
+            new.set("/status/aggregatedStatus", json!([{ "clusterName": "m1", "health": health }]));
+            Arc::new(new)
+        };
+        let after = |forget: &dyn Fn(&Engine)| {
+            let engine = guarded();
+            assert_eq!(place(&engine, &workload("a", 6)), "m1:6 ");
+            forget(&engine);
+            place(&engine, &workload("b", 6))
+        };
+        let modified = |old: &Arc<Object>, new: &Arc<Object>| Change::Modified {
+            old: Arc::clone(old),
+            new: Arc::clone(new),
+        };
+        let old = workload("a", 6);
+        assert_eq!(after(&|_| {}), "Unschedulable");
+        assert_eq!(after(&|e| e.follow_binding(&modified(&old, &with_status("Unknown")))), "Unschedulable");
+        assert_eq!(after(&|e| e.follow_binding(&modified(&old, &with_status("Healthy")))), "m1:6 ");
+        let placed = with_status("Unknown");
+        assert_eq!(
+            after(&|e| e.follow_binding(&modified(&placed, &old))),
+            "m1:6 ",
+            "taken out of the result"
+        );
+        let gone = Change::Deleted { object: Arc::clone(&old) };
+        assert_eq!(after(&|e| e.follow_binding(&gone)), "m1:6 ");
+        assert_eq!(after(&|e| e.take_back(&old.key())), "m1:6 ", "could not be written");
+    }
+
+    #[test]
+    fn what_was_assumed_too_long_ago_is_forgotten() {
+        let (clock, hand) = Clock::manual("2026-03-01T12:00:00Z".parse().unwrap());
+        let mut options = Options::default();
+        options.gates.scheduling_overcommit_protection = true;
+        let engine = Engine::new(options, clock);
+        engine.set_cluster(&cluster("m1", "10"));
+        assert_eq!(place(&engine, &workload("a", 6)), "m1:6 ");
+        hand.advance(Duration::from_secs(299));
+        assert_eq!((engine.expire(), place(&engine, &workload("b", 6))), (0, "Unschedulable".to_owned()));
+        hand.advance(Duration::from_secs(2));
+        assert_eq!((engine.expire() > 0, place(&engine, &workload("b", 6))), (true, "m1:6 ".to_owned()));
+    }
+
+    #[test]
+    fn two_that_must_stay_apart_are_not_placed_together_before_the_cache_shows_either() {
+        let mut options = Options::default();
+        options.gates.workload_affinity = true;
+        let engine = Engine::new(options, Clock::system());
+        engine.set_cluster(&cluster("m1", "10"));
+        engine.set_cluster(&cluster("m2", "10"));
+        let apart = |name: &str| {
+            binding(
+                name,
+                json!({ "replicas": 1, "workloadAffinityGroups": { "antiAffinityGroup": "g=1" },
+                    "placement": { "spreadConstraints": [
+                        { "spreadByField": "cluster", "minGroups": 1, "maxGroups": 1 }] } }),
+            )
+        };
+        let (a, b) = (apart("a"), apart("b"));
+        let decide = |object: &Arc<Object>, others: &[Arc<Object>]| {
+            let parsed = Binding::from_object(object).unwrap();
+            let peers = engine.groups(object).map(|_| engine.peers(object, others));
+            let decision =
+                engine.decide(&parsed, &Sight { snapshot: engine.snapshot(), peers, answers: None }).unwrap();
+            engine.promise(object, &parsed, &decision);
+            decision.clusters().unwrap_or_default().iter().map(|c| c.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(decide(&a, &[Arc::clone(&b)]), ["m1"]);
+        assert_eq!(decide(&b, &[Arc::clone(&a)]), ["m2"]);
+        engine.take_back(&a.key());
+        engine.take_back(&b.key());
+        assert_eq!(decide(&b, &[Arc::clone(&a)]), ["m1"]);
     }
 }

@@ -129,7 +129,7 @@ pub(crate) fn collect<'a>(
 }
 
 /// The clusters of a binding's result.
-fn clusters(binding: &Object) -> BTreeSet<String> {
+pub(crate) fn clusters(binding: &Object) -> BTreeSet<String> {
     let clusters = binding.at("/spec/clusters").and_then(Value::as_array);
     let names = clusters.into_iter().flatten().filter_map(|c| c.get("name")?.as_str());
     names.map(ToOwned::to_owned).collect()
