@@ -528,7 +528,7 @@ fn an_override_that_cannot_be_applied_says_so_and_leaves_the_copy() {
             OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
             Deployment shop/web   pp/web   m1        1          FAILS    -
 
-            Deployment shop/web in m1: could not apply the override policies: cannot apply plaintext of OverridePolicy broken: operation 0 at "/spec/none/x" failed: path is invalid
+            Deployment shop/web in m1: could not apply the override policies: cannot apply spec.overrideRules[0].overriders.plaintext[0] of OverridePolicy shop/broken: the operation at "/spec/none/x" failed: there is no "none"
             1 object: 1 copy impossible.
         "#]],
     );
@@ -664,13 +664,17 @@ fn a_template_that_leaves_its_policys_selectors_keeps_the_claim_and_its_copies()
 fn a_released_template_that_changes_keeps_its_copies_as_they_are() {
     let mut world = settled([deployment("web", 1), pp("web", "web", on(&["m1"]))]);
     carry_out(&mut world, &[Change::Delete(pp("web", "web", json!({})))]);
-    check(&world, &put([deployment("web", 5)]), expect![[r#"
+    check(
+        &world,
+        &put([deployment("web", 5)]),
+        expect![[r#"
         OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
         Deployment shop/web   -        -         -          -        -
 
         Deployment shop/web: no policy governs it: its copies stay as they are
         1 object, and no copy would change.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -682,12 +686,16 @@ fn a_dependency_that_changes_is_updated_where_it_is_needed() {
     let policy = with(pp("web", "web", on(&["m1"])), "propagateDeps", json!(true));
     let world = settled([settings.clone(), web, policy]);
     settings.set("/data", json!({ "a": "2" }));
-    check(&world, &put([settings]), expect![[r#"
+    check(
+        &world,
+        &put([settings]),
+        expect![[r#"
         OBJECT                    POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
         ConfigMap shop/settings   -        m1        -          update   -
 
         1 object: 1 copy updated.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

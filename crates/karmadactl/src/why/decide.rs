@@ -1,11 +1,12 @@
 //! The decision as the scheduler would make it now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use api::names::annotations;
 use api::policy::Placement;
 use api::work::{Binding, ResourceBindingStatus, TargetCluster};
-use scheduling::{Attempt, Error, Input, Reason, Refusal, Snapshot, needs_scheduling, schedule};
+use scheduling::explain::Attempt;
+use scheduling::{Hint, Input, Reason, Snapshot, needs_scheduling, schedule};
 
 use super::explanation::{Decision, Outcome, Placed};
 use super::facts::{self, Facts};
@@ -61,15 +62,9 @@ fn run(facts: &Facts, binding: &Binding, snapshot: &Snapshot) -> Outcome {
         Ok(clusters) => (placed(clusters), None),
         Err(error) => (Vec::new(), Some(error)),
     };
-    let remedies =
-        failure.map(|error| remedies(error, outcome.trace.attempts.last(), binding)).unwrap_or_default();
-    Outcome {
-        clusters,
-        failure: failure.map(ToString::to_string),
-        as_recorded: false,
-        remedies,
-        trace: outcome.trace,
-    }
+    let steps = outcome.trace.explain();
+    let remedies = failure.and_then(|_| steps.attempts.last().map(remedies)).unwrap_or_default();
+    Outcome { clusters, failure: failure.map(ToString::to_string), as_recorded: false, remedies, steps }
 }
 
 fn reason(reason: Reason) -> String {
@@ -84,50 +79,36 @@ fn reason(reason: Reason) -> String {
     .into()
 }
 
-/// What would lead to another outcome, by the reasons of refusal; the reason of most clusters first.
-fn remedies(error: &Error, attempt: Option<&Attempt>, binding: &Binding) -> Vec<String> {
-    if let Error::Unschedulable(_) = error {
-        return vec!["free room in the clusters, ask for less per replica, or allow more clusters".into()];
+/// What would lead to another outcome: what is nearest, or everything that stands in the way.
+fn remedies(attempt: &Attempt) -> Vec<String> {
+    let hint = |hint: &Hint| match hint {
+        Hint::OneFilterAway { change, clusters, .. } => of_clusters(change, clusters),
+        Hint::ReplicasShort { .. }
+        | Hint::RaiseMaxClusters { .. }
+        | Hint::GroupsShort { .. }
+        | Hint::ClustersShort { .. } => hint.to_string(),
+    };
+    if !attempt.hints.is_empty() {
+        return attempt.hints.iter().map(hint).collect();
     }
-    let Some(attempt) = attempt else { return Vec::new() };
-    let mut by_reason: BTreeMap<String, (BTreeSet<&str>, &Refusal)> = BTreeMap::new();
-    for (cluster, refusal) in &attempt.refused {
-        by_reason.entry(refusal.to_string()).or_insert_with(|| (BTreeSet::new(), refusal)).0.insert(cluster);
+    let mut needs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for refused in &attempt.refused {
+        if let Some(need) = &refused.needs {
+            needs.entry(need).or_default().push(refused.cluster.clone());
+        }
     }
-    let mut all: Vec<(BTreeSet<&str>, &Refusal)> = by_reason.into_values().collect();
-    all.sort_by_key(|(clusters, _)| std::cmp::Reverse(clusters.len()));
-    all.into_iter().filter_map(|(clusters, refusal)| remedy(refusal, &some(&clusters), binding)).collect()
+    let mut needs: Vec<(&str, Vec<String>)> = needs.into_iter().collect();
+    needs.sort_by_key(|(_, clusters)| std::cmp::Reverse(clusters.len()));
+    needs.iter().map(|(need, clusters)| of_clusters(need, clusters)).collect()
 }
 
-/// The first names of a set.
-fn some(names: &BTreeSet<&str>) -> String {
-    let first: Vec<&str> = names.iter().copied().take(3).collect();
-    match names.len() - first.len() {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
-}
+/// How many clusters are named.
+const NAMES_MAX: usize = 5;
 
-fn remedy(refusal: &Refusal, clusters: &str, binding: &Binding) -> Option<String> {
-    let resource = &binding.spec.resource;
-    Some(match refusal {
-        Refusal::Deleting => return None,
-        Refusal::NoApi => {
-            format!("serve {} {} in {clusters}", resource.api_version, resource.kind)
-        }
-        Refusal::Taint(taint) => {
-            format!(
-                "tolerate the taint {taint} in the policy's clusterTolerations, or take it off {clusters}"
-            )
-        }
-        Refusal::Affinity => format!("widen the policy's cluster affinity to include {clusters}"),
-        Refusal::NoProperty(property) => format!("set spec.{property} of cluster {clusters}"),
-        Refusal::Evicting => format!("wait until the eviction from {clusters} has ended"),
-        Refusal::ApartFromGroup => {
-            format!("place the other workloads of the affinity group in {clusters} as well")
-        }
-        Refusal::TogetherWithGroup => {
-            format!("move the other workloads of the anti-affinity group away from {clusters}")
-        }
-    })
+fn of_clusters(change: &str, clusters: &[String]) -> String {
+    let named = clusters.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
+    match clusters.len().saturating_sub(NAMES_MAX) {
+        0 => format!("{change} (for {named})"),
+        more => format!("{change} (for {named} and {more} more)"),
+    }
 }

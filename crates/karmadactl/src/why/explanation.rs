@@ -3,7 +3,7 @@
 //! Fields are added over time, and none is renamed or removed.
 
 use matching::{Judgement, PolicyRef};
-use scheduling::Trace;
+use scheduling::Explanation as Steps;
 use serde::Serialize;
 
 /// Where an object is, and why.
@@ -158,8 +158,8 @@ pub(crate) struct Outcome {
     /// What would lead to another outcome.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) remedies: Vec<String>,
-    /// How it comes about.
-    pub(crate) trace: Trace,
+    /// How it comes about: `attempts`, each with what was refused, considered, selected and divided.
+    pub(crate) steps: Steps,
 }
 
 /// The copy in one cluster.

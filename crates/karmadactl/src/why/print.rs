@@ -1,7 +1,7 @@
 //! The answer as text: one sentence, then short sections.
 
 use matching::{Judgement, Verdict};
-use scheduling::{Attempt, Considered, Trace};
+use scheduling::explain::{Attempt, Considered, Refused, Share, Spread};
 
 use super::explain::places;
 use super::explanation::{Copy, Decision, Explanation, Governance, Outcome, Placed, Recorded};
@@ -106,7 +106,7 @@ fn decided(decision: &Decision, text: &mut String) {
     }
     outcome(&decision.now, text);
     let Some(fresh) = &decision.fresh else { return };
-    if same_steps(&fresh.trace, &decision.now.trace) && fresh.clusters == decision.now.clusters {
+    if fresh.steps == decision.now.steps {
         return;
     }
     let verdict = if fresh.as_recorded { "as recorded" } else { "NOT as recorded" };
@@ -114,12 +114,8 @@ fn decided(decision: &Decision, text: &mut String) {
     outcome(fresh, text);
 }
 
-fn same_steps(one: &Trace, other: &Trace) -> bool {
-    one == other
-}
-
 fn outcome(outcome: &Outcome, text: &mut String) {
-    for attempt in &outcome.trace.attempts {
+    for attempt in &outcome.steps.attempts {
         steps(attempt, text);
     }
     if let Some(failure) = &outcome.failure {
@@ -138,36 +134,37 @@ fn steps(attempt: &Attempt, text: &mut String) {
         line(&format!("affinity term {term}"), text);
     }
     let mut rows: Vec<Vec<String>> = attempt.candidates.iter().map(|c| candidate(attempt, c)).collect();
-    for (cluster, refusal) in &attempt.refused {
-        let why = refusal.to_string();
-        let why = why.strip_prefix("cluster(s) ").unwrap_or(&why);
-        rows.push(vec![
-            cluster.to_string(),
-            "refused".into(),
-            String::new(),
-            String::new(),
-            String::new(),
-            format!("{why} ({})", refusal.plugin()),
-        ]);
-    }
+    rows.extend(attempt.refused.iter().map(refused));
     if !rows.is_empty() {
         table(&["CLUSTER", "VERDICT", "REPLICAS", "ROOM", "SCORE", "WHY"], rows, text);
     }
-    for region in &attempt.regions {
-        let chosen = if region.chosen { "chosen" } else { "not chosen" };
-        line(
-            &format!(
-                "region {}: {chosen}, {} clusters, score {}",
-                region.name, region.clusters, region.score
-            ),
-            text,
-        );
-    }
+    attempt.spreads.iter().for_each(|level| spread(level, text));
+}
+
+fn refused(refused: &Refused) -> Vec<String> {
+    let why = refused.reason.strip_prefix("cluster(s) ").unwrap_or(&refused.reason);
+    let also = match refused.also_refused_by.as_slice() {
+        [] => String::new(),
+        others => format!(", also {}", others.join(", ")),
+    };
+    let why = format!("{why} ({}{also})", refused.plugin);
+    vec![refused.cluster.clone(), "refused".into(), String::new(), String::new(), String::new(), why]
+}
+
+fn spread(level: &Spread, text: &mut String) {
+    let field = format!("{:?}", level.field).to_lowercase();
+    line(&format!("spread by {field}, {} to {} groups:", level.min_groups, level.max_groups), text);
+    let rows = level.groups.iter().map(|group| {
+        let verdict = if group.chosen { "chosen" } else { "not chosen" };
+        let why = group.why_not.clone().unwrap_or_default();
+        vec![group.name.clone(), verdict.into(), group.clusters.to_string(), group.score.to_string(), why]
+    });
+    table(&["GROUP", "VERDICT", "CLUSTERS", "SCORE", "WHY"], rows.collect(), text);
 }
 
 fn candidate(attempt: &Attempt, considered: &Considered) -> Vec<String> {
     let cluster = &considered.cluster;
-    let share = attempt.placed.iter().find(|(name, _)| name == cluster).map(|(_, replicas)| *replicas);
+    let share = attempt.placed.iter().find(|placed| placed.cluster == *cluster).map(|placed| placed.replicas);
     let is_selected = attempt.selected.contains(cluster);
     let verdict = match (share, is_selected) {
         (Some(_), _) => "chosen",
@@ -175,16 +172,19 @@ fn candidate(attempt: &Attempt, considered: &Considered) -> Vec<String> {
         (None, false) => "not selected",
     };
     let mut why = Vec::new();
-    if let Some(assigned) = considered.assigned {
+    if let Some(assigned) = considered.assigned.filter(|assigned| *assigned > 0) {
         why.push(format!("has {assigned}"));
     }
     if considered.tier > 0 {
         why.push(format!("overflow {}", considered.tier));
     }
     for division in &attempt.divisions {
-        if let Some(part) = division.shares.iter().find(|s| s.cluster == *cluster) {
-            why.push(format!("{} weight {}", division.strategy.name(), room(part.weight)));
+        if let Some(share) = division.shares.iter().find(|s| s.cluster == *cluster) {
+            why.push(format!("{} {}", division.strategy.name(), weighed(share)));
         }
+    }
+    if let Some(lacks) = considered.lacks.as_ref().filter(|_| share.is_none()) {
+        why.push(format!("lacks {lacks}"));
     }
     if verdict == "not selected" && !attempt.selected.is_empty() {
         why.push("the spread constraints leave it out".into());
@@ -199,9 +199,23 @@ fn candidate(attempt: &Attempt, considered: &Considered) -> Vec<String> {
     ]
 }
 
-/// A number of replicas where the largest 32-bit number means that there is no limit.
-fn room(replicas: i64) -> String {
-    if replicas >= i64::from(i32::MAX) { "any".into() } else { replicas.to_string() }
+/// What a cluster kept and what it was given for its weight.
+fn weighed(share: &Share) -> String {
+    match (share.weight, share.previous) {
+        (Some(weight), 0) => format!("weight {}", room(Some(weight))),
+        (Some(weight), previous) => {
+            format!("keeps {previous} and gets {} for weight {}", share.seats, room(Some(weight)))
+        }
+        (None, previous) => format!("keeps {previous}"),
+    }
+}
+
+/// A number of replicas; nothing, or the largest 32-bit number, when there is no limit.
+fn room(replicas: Option<i64>) -> String {
+    match replicas {
+        Some(replicas) if replicas < i64::from(i32::MAX) => replicas.to_string(),
+        _ => "any".into(),
+    }
 }
 
 fn clusters(copies: &[Copy], text: &mut String) {

@@ -57,9 +57,12 @@ fn cluster(name: &str, spec: Value) -> Cluster {
     Cluster::from_object_value(json!({
         "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
         "metadata": { "name": name }, "spec": spec,
-        "status": { "apiEnablements": [
-            { "groupVersion": "apps/v1", "resources": [{ "kind": "Deployment", "name": "deployments" }] },
-        ] },
+        "status": {
+            "apiEnablements": [
+                { "groupVersion": "apps/v1", "resources": [{ "kind": "Deployment", "name": "deployments" }] },
+            ],
+            "resourceSummary": { "allocatable": { "cpu": "8", "pods": "100" } },
+        },
     }))
 }
 
@@ -141,36 +144,36 @@ fn a_steady_object_says_who_placed_it_and_how() {
     check(
         &placed(),
         expect![[r#"
-        Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 3 replicas by static weights.
+            Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 3 replicas by static weights.
 
-        POLICY
-          PropagationPolicy shop/web: it has claimed the object, which it selects by name
-          POLICY                       PRIORITY   SELECTS BY   VERDICT
-          PropagationPolicy shop/web   0          name         has claimed it
+            POLICY
+              PropagationPolicy shop/web: it has claimed the object, which it selects by name
+              POLICY                       PRIORITY   SELECTS BY   VERDICT
+              PropagationPolicy shop/web   0          name         has claimed it
 
-        BINDING   ResourceBinding shop/web-deployment
-          recorded: member1 (2) and member2 (1), decided 2026-01-02T03:04:05Z
-          CONDITION   STATUS   REASON    SINCE                  MESSAGE
-          Scheduled   True     Success   2026-01-02T03:04:05Z   done
+            BINDING   ResourceBinding shop/web-deployment
+              recorded: member1 (2) and member2 (1), decided 2026-01-02T03:04:05Z
+              CONDITION   STATUS   REASON    SINCE                  MESSAGE
+              Scheduled   True     Success   2026-01-02T03:04:05Z   done
 
-        DECISION NOW   as recorded
-          the recorded decision stands: nothing that counts has changed
-          CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-          member1   chosen    2          2      100     has 2, StaticWeight weight 2
-          member2   chosen    1          1      100     has 1, StaticWeight weight 1
-          result: member1 (2) and member2 (1)
+            DECISION NOW   as recorded
+              the recorded decision stands: nothing that counts has changed
+              CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
+              member1   chosen    2          102    100     has 2, StaticWeight weight 2
+              member2   chosen    1          101    100     has 1, StaticWeight weight 1
+              result: member1 (2) and member2 (1)
 
-        FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   as recorded
-          CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-          member1   chosen    2          0      0       StaticWeight weight 2
-          member2   chosen    1          0      0       StaticWeight weight 1
-          result: member1 (2) and member2 (1)
+            FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   as recorded
+              CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
+              member1   chosen    2          100    0       StaticWeight weight 2
+              member2   chosen    1          100    0       StaticWeight weight 1
+              result: member1 (2) and member2 (1)
 
-        CLUSTERS
-          CLUSTER   REPLICAS   APPLIED   HEALTH    OVERRIDES   REMARKS
-          member1   2          yes       Healthy   -
-          member2   1          yes       Healthy   -
-    "#]],
+            CLUSTERS
+              CLUSTER   REPLICAS   APPLIED   HEALTH    OVERRIDES   REMARKS
+              member1   2          yes       Healthy   -
+              member2   1          yes       Healthy   -
+        "#]],
     );
 }
 
@@ -186,26 +189,26 @@ fn a_binding_that_fits_nowhere_says_what_would_change_that() {
     check(
         &facts,
         expect![[r#"
-        Deployment shop/web is placed nowhere: 0/2 clusters are available: 2 cluster(s) had untolerated taint {maintenance:NoSchedule}. To change that: tolerate the taint maintenance:NoSchedule in the policy's clusterTolerations, or take it off member1, member2.
+            Deployment shop/web is placed nowhere: 0/2 clusters are available: 2 cluster(s) had untolerated taint {maintenance:NoSchedule}. To change that: tolerate maintenance:NoSchedule (for member1, member2).
 
-        POLICY
-          PropagationPolicy shop/web: it has claimed the object, which it selects by name
-          POLICY                       PRIORITY   SELECTS BY   VERDICT
-          PropagationPolicy shop/web   0          name         has claimed it
+            POLICY
+              PropagationPolicy shop/web: it has claimed the object, which it selects by name
+              POLICY                       PRIORITY   SELECTS BY   VERDICT
+              PropagationPolicy shop/web   0          name         has claimed it
 
-        BINDING   ResourceBinding shop/web-deployment
-          recorded: no cluster, decided 2026-01-02T03:04:05Z
-          CONDITION   STATUS   REASON    SINCE                  MESSAGE
-          Scheduled   True     Success   2026-01-02T03:04:05Z   done
+            BINDING   ResourceBinding shop/web-deployment
+              recorded: no cluster, decided 2026-01-02T03:04:05Z
+              CONDITION   STATUS   REASON    SINCE                  MESSAGE
+              Scheduled   True     Success   2026-01-02T03:04:05Z   done
 
-        DECISION NOW   NOT as recorded
-          the scheduler would decide again: the recorded replicas do not add up to the object's
-          CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-          member1   refused                             had untolerated taint {maintenance:NoSchedule} (TaintToleration)
-          member2   refused                             had untolerated taint {maintenance:NoSchedule} (TaintToleration)
-          result: 0/2 clusters are available: 2 cluster(s) had untolerated taint {maintenance:NoSchedule}.
-          to change that: tolerate the taint maintenance:NoSchedule in the policy's clusterTolerations, or take it off member1, member2
-    "#]],
+            DECISION NOW   NOT as recorded
+              the scheduler would decide again: the recorded replicas do not add up to the object's
+              CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
+              member1   refused                             had untolerated taint {maintenance:NoSchedule} (TaintToleration)
+              member2   refused                             had untolerated taint {maintenance:NoSchedule} (TaintToleration)
+              result: 0/2 clusters are available: 2 cluster(s) had untolerated taint {maintenance:NoSchedule}.
+              to change that: tolerate maintenance:NoSchedule (for member1, member2)
+        "#]],
     );
 }
 
@@ -308,12 +311,12 @@ fn a_decision_that_would_differ_now_is_marked() {
             DECISION NOW   NOT as recorded
               the scheduler would decide again: the recorded replicas do not add up to the object's
               CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-              member1   chosen    4          2      100     has 2, StaticWeight weight 2
+              member1   chosen    4          102    100     has 2, StaticWeight weight 2
               result: member1 (4)
 
             FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   NOT as recorded
               CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-              member1   chosen    4          0      0       StaticWeight weight 2
+              member1   chosen    4          100    0       StaticWeight weight 2
               result: member1 (4)
 
             CLUSTERS
@@ -332,36 +335,36 @@ fn a_fresh_decision_that_would_differ_is_told_though_the_recorded_one_stands() {
     check(
         &facts,
         expect![[r#"
-        Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 3 replicas by static weights. A fresh decision would choose member1 (3).
+            Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 3 replicas by static weights. A fresh decision would choose member1 (3).
 
-        POLICY
-          PropagationPolicy shop/web: it has claimed the object, which it selects by name
-          POLICY                       PRIORITY   SELECTS BY   VERDICT
-          PropagationPolicy shop/web   0          name         has claimed it
+            POLICY
+              PropagationPolicy shop/web: it has claimed the object, which it selects by name
+              POLICY                       PRIORITY   SELECTS BY   VERDICT
+              PropagationPolicy shop/web   0          name         has claimed it
 
-        BINDING   ResourceBinding shop/web-deployment
-          recorded: member1 (2) and member2 (1), decided 2026-01-02T03:04:05Z
-          CONDITION   STATUS   REASON    SINCE                  MESSAGE
-          Scheduled   True     Success   2026-01-02T03:04:05Z   done
+            BINDING   ResourceBinding shop/web-deployment
+              recorded: member1 (2) and member2 (1), decided 2026-01-02T03:04:05Z
+              CONDITION   STATUS   REASON    SINCE                  MESSAGE
+              Scheduled   True     Success   2026-01-02T03:04:05Z   done
 
-        DECISION NOW   as recorded
-          the recorded decision stands: nothing that counts has changed
-          CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-          member1   chosen    2          2      100     has 2, StaticWeight weight 2
-          member2   chosen    1          1      100     has 1, StaticWeight weight 1
-          result: member1 (2) and member2 (1)
+            DECISION NOW   as recorded
+              the recorded decision stands: nothing that counts has changed
+              CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
+              member1   chosen    2          102    100     has 2, StaticWeight weight 2
+              member2   chosen    1          101    100     has 1, StaticWeight weight 1
+              result: member1 (2) and member2 (1)
 
-        FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   NOT as recorded
-          CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-          member1   chosen    3          0      0       StaticWeight weight 2
-          member2   refused                             had untolerated taint {full:NoSchedule} (TaintToleration)
-          result: member1 (3)
+            FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   NOT as recorded
+              CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
+              member1   chosen    3          100    0       StaticWeight weight 2
+              member2   refused                             had untolerated taint {full:NoSchedule} (TaintToleration)
+              result: member1 (3)
 
-        CLUSTERS
-          CLUSTER   REPLICAS   APPLIED   HEALTH    OVERRIDES   REMARKS
-          member1   2          yes       Healthy   -
-          member2   1          yes       Healthy   -
-    "#]],
+            CLUSTERS
+              CLUSTER   REPLICAS   APPLIED   HEALTH    OVERRIDES   REMARKS
+              member1   2          yes       Healthy   -
+              member2   1          yes       Healthy   -
+        "#]],
     );
 }
 
@@ -396,7 +399,8 @@ fn a_cluster_that_is_not_ready_is_remarked() {
     let remarks = explain(&facts).clusters.into_iter().filter_map(|copy| copy.not_ready);
     expect![[r#"
         the cluster is not ready (ClusterStatusUnknown)
-        the cluster does not exist"#]].assert_eq(&remarks.collect::<Vec<_>>().join("\n"));
+        the cluster does not exist"#]]
+    .assert_eq(&remarks.collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
@@ -440,14 +444,14 @@ fn suspension_eviction_overrides_and_preservation_show_per_cluster() {
             DECISION NOW   as recorded
               the recorded decision stands: nothing that counts has changed
               CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-              member1   chosen    2          2      100     has 2, StaticWeight weight 2
-              member2   chosen    1          1      100     has 1, StaticWeight weight 1
+              member1   chosen    2          102    100     has 2, StaticWeight weight 2
+              member2   chosen    1          101    100     has 1, StaticWeight weight 1
               result: member1 (2) and member2 (1)
 
             FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   as recorded
               CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-              member1   chosen    2          0      0       StaticWeight weight 2
-              member2   chosen    1          0      0       StaticWeight weight 1
+              member1   chosen    2          100    0       StaticWeight weight 2
+              member2   chosen    1          100    0       StaticWeight weight 1
               result: member1 (2) and member2 (1)
 
             CLUSTERS
@@ -540,8 +544,8 @@ fn groups_are_judged_by_the_other_bindings() {
     binding.spec.clusters.clear();
     let explanation = explain(&facts);
     let decision = explanation.decision.unwrap();
-    let refused = &decision.now.trace.attempts[0].refused;
-    assert_eq!(refused.iter().map(|(name, _)| name.as_ref()).collect::<Vec<_>>(), ["member1"]);
+    let refused = &decision.now.steps.attempts[0].refused;
+    assert_eq!(refused.iter().map(|refused| refused.cluster.as_str()).collect::<Vec<_>>(), ["member1"]);
 }
 
 #[test]
@@ -552,7 +556,7 @@ fn the_data_has_a_stable_shape() {
     expect!["considered notes others policy reason state"].assert_eq(&keys(&value["policy"]));
     expect!["binding clusters conditions lastScheduledTime notes replicas scheduler"]
         .assert_eq(&keys(&value["binding"]));
-    expect!["asRecorded clusters fresh trace"].assert_eq(&keys(&value["decision"]));
+    expect!["asRecorded clusters fresh steps"].assert_eq(&keys(&value["decision"]));
     expect!["applied cluster health overrides preserved replicas suspended wanted work"]
         .assert_eq(&keys(&value["clusters"][0]));
 }
