@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use api::gates::{self, FeatureGates};
 use estimator::ServerTls;
 
 /// How an estimator runs.
@@ -39,9 +40,22 @@ pub struct Gates {
     pub resource_quota_estimate: bool,
 }
 
+impl From<&FeatureGates> for Gates {
+    fn from(open: &FeatureGates) -> Self {
+        Self { resource_quota_estimate: open.enabled(gates::RESOURCE_QUOTA_ESTIMATE) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gates_come_from_the_flag_that_all_components_share() {
+        assert_eq!(Gates::from(&FeatureGates::default()), Gates::default());
+        let open: FeatureGates = "ResourceQuotaEstimate=true".parse().unwrap();
+        assert!(Gates::from(&open).resource_quota_estimate);
+    }
 
     #[test]
     fn the_defaults_are_upstream_s() {

@@ -39,7 +39,7 @@ use runtime::{Change, Informer, Informers, Recorder, Shutdown, spawn};
 use tokio::sync::Notify;
 
 pub use engine::{Engine, Placed};
-pub use options::{Gates, OptionError, Options, RateLimits, parse_plugins};
+pub use options::{Gates, Options, RateLimits, UnknownPlugin, parse_plugins};
 
 use crate::clusters::Changed;
 use crate::metrics::Incoming;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::gates::{self, FeatureGates};
 use api::names::values;
 use estimation::Modeling;
 use scheduling::{Features, Plugins};
@@ -13,7 +14,7 @@ pub struct Options {
     pub scheduler_name: String,
     /// Plugins in use (`--plugins`, see [`parse_plugins`]). Those behind a gate that is off are out of use.
     pub plugins: Plugins,
-    /// Feature gates (`--feature-gates`, see [`Gates::parse`]).
+    /// Feature gates (`--feature-gates`).
     pub gates: Gates,
     /// Whether selected clusters without replicas get the workload too (`--enable-empty-workload-propagation`).
     pub empty_workload_propagation: bool,
@@ -82,35 +83,12 @@ impl Default for RateLimits {
     }
 }
 
-/// Why an option cannot be used.
+/// `--plugins` names something that is no plugin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OptionError {
-    /// There is no such plugin.
-    #[error("{name:?} is not a plugin of the scheduler; known are {}", known_plugins())]
-    UnknownPlugin {
-        /// What stands there.
-        name: String,
-    },
-    /// There is no such gate.
-    #[error("{name:?} is not a feature gate; known are {}", known_gates())]
-    UnknownGate {
-        /// What stands there.
-        name: String,
-    },
-    /// A gate without a value.
-    #[error("feature gate {name} has no value, write {name}=true or {name}=false")]
-    NoValue {
-        /// The gate.
-        name: String,
-    },
-    /// A gate with a value that is no truth value.
-    #[error("feature gate {name} is true or false, not {value:?}")]
-    NotBoolean {
-        /// The gate.
-        name: String,
-        /// What stands there.
-        value: String,
-    },
+#[error("{name:?} is not a plugin of the scheduler; known are {}", known_plugins())]
+pub struct UnknownPlugin {
+    /// What stands there.
+    pub name: String,
 }
 
 fn known_plugins() -> String {
@@ -120,10 +98,10 @@ fn known_plugins() -> String {
 /// Reads `--plugins`: names separated by commas; `*` stands for all, `-name` takes one out.
 ///
 /// # Errors
-/// [`OptionError::UnknownPlugin`] with the first name that is none.
-pub fn parse_plugins(text: &str) -> Result<Plugins, OptionError> {
+/// With the first name that is none.
+pub fn parse_plugins(text: &str) -> Result<Plugins, UnknownPlugin> {
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-    Plugins::parse(entries).map_err(|name| OptionError::UnknownPlugin { name })
+    Plugins::parse(entries).map_err(|name| UnknownPlugin { name })
 }
 
 /// Feature gates that the scheduler looks at.
@@ -141,114 +119,21 @@ pub struct Gates {
     pub scheduling_overcommit_protection: bool,
 }
 
-/// A gate of the project: its name, whether it is beta (otherwise alpha), its default, and where its value goes
-/// when the scheduler looks at it.
-struct Gate {
-    name: &'static str,
-    beta: bool,
-    default: bool,
-    field: Option<fn(&mut Gates) -> &mut bool>,
-}
-
-const fn gate(name: &'static str, beta: bool, default: bool) -> Gate {
-    Gate { name, beta, default, field: None }
-}
-
-impl Gate {
-    const fn at(self, field: fn(&mut Gates) -> &mut bool) -> Self {
-        Self { field: Some(field), ..self }
-    }
-}
-
-/// All gates, because every component takes the flags of the others, as upstream's do.
-const GATES: &[Gate] = &[
-    gate("ContextualLogging", true, true),
-    gate("ControllerPriorityQueue", true, true),
-    gate("CustomizedClusterResourceModeling", true, true).at(|g| &mut g.customized_cluster_resource_modeling),
-    gate("Failover", true, false),
-    gate("FederatedQuotaEnforcement", false, false),
-    gate("GracefulEviction", true, true),
-    gate("LoggingAlphaOptions", false, false),
-    gate("LoggingBetaOptions", true, true),
-    gate("MultiClusterService", false, false),
-    gate("MultiplePodTemplatesScheduling", false, false).at(|g| &mut g.multiple_pod_templates_scheduling),
-    gate("PriorityBasedScheduling", true, true).at(|g| &mut g.priority_based_scheduling),
-    gate("PropagateDeps", true, true),
-    gate("PropagationPolicyPreemption", false, false),
-    gate("ResourceQuotaEstimate", false, false),
-    gate("SchedulingOvercommitProtection", false, false).at(|g| &mut g.scheduling_overcommit_protection),
-    gate("StatefulFailoverInjection", false, false),
-    gate("WorkloadAffinity", false, false).at(|g| &mut g.workload_affinity),
-];
-
-const ALL_ALPHA: &str = "AllAlpha";
-const ALL_BETA: &str = "AllBeta";
-
-fn known_gates() -> String {
-    let mut names: Vec<&str> = GATES.iter().map(|gate| gate.name).collect();
-    names.extend([ALL_ALPHA, ALL_BETA]);
-    names.join(", ")
-}
-
 impl Default for Gates {
     fn default() -> Self {
-        let mut gates = Self {
-            customized_cluster_resource_modeling: false,
-            priority_based_scheduling: false,
-            multiple_pod_templates_scheduling: false,
-            workload_affinity: false,
-            scheduling_overcommit_protection: false,
-        };
-        for gate in GATES {
-            gates.set(gate, gate.default);
-        }
-        gates
+        Self::from(&FeatureGates::default())
     }
 }
 
-impl Gates {
-    /// Reads `--feature-gates`: `Name=true,Other=false`. `AllAlpha` and `AllBeta` set every gate of that stage
-    /// that is not named itself. Of a name that stands there twice the last value counts.
-    ///
-    /// # Errors
-    /// When a gate is unknown, or its value is missing or no truth value.
-    pub fn parse(text: &str) -> Result<Self, OptionError> {
-        let (mut stages, mut named) = (Vec::new(), Vec::new());
-        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let (name, value) = entry
-                .split_once('=')
-                .ok_or_else(|| OptionError::NoValue { name: entry.to_owned() })
-                .map(|(name, value)| (name.trim(), value.trim()))?;
-            let value = truth(value)
-                .ok_or_else(|| OptionError::NotBoolean { name: name.to_owned(), value: value.to_owned() });
-            if name == ALL_ALPHA || name == ALL_BETA {
-                stages.push((name == ALL_BETA, value?));
-                continue;
-            }
-            let gate = GATES.iter().find(|gate| gate.name == name);
-            named.push((gate.ok_or_else(|| OptionError::UnknownGate { name: name.to_owned() })?, value?));
+impl From<&FeatureGates> for Gates {
+    fn from(open: &FeatureGates) -> Self {
+        Self {
+            customized_cluster_resource_modeling: open.enabled(gates::CUSTOMIZED_CLUSTER_RESOURCE_MODELING),
+            priority_based_scheduling: open.enabled(gates::PRIORITY_BASED_SCHEDULING),
+            multiple_pod_templates_scheduling: open.enabled(gates::MULTIPLE_POD_TEMPLATES_SCHEDULING),
+            workload_affinity: open.enabled(gates::WORKLOAD_AFFINITY),
+            scheduling_overcommit_protection: open.enabled(gates::SCHEDULING_OVERCOMMIT_PROTECTION),
         }
-        let mut gates = Self::default();
-        for (beta, value) in stages {
-            GATES.iter().filter(|gate| gate.beta == beta).for_each(|gate| gates.set(gate, value));
-        }
-        named.into_iter().for_each(|(gate, value)| gates.set(gate, value));
-        Ok(gates)
-    }
-
-    fn set(&mut self, gate: &Gate, value: bool) {
-        if let Some(field) = gate.field {
-            *field(self) = value;
-        }
-    }
-}
-
-/// The spellings that Go takes for a truth value.
-fn truth(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }
 
@@ -306,38 +191,27 @@ mod tests {
     }
 
     #[test]
-    fn gates_are_set_by_name_and_by_stage() {
-        let on = |text: &str| {
-            let g = Gates::parse(text).unwrap();
-            (g.priority_based_scheduling, g.workload_affinity, g.scheduling_overcommit_protection)
+    fn gates_come_from_the_flag_that_all_components_share() {
+        let gates = |text: &str| Gates::from(&text.parse::<FeatureGates>().unwrap());
+        let none = Gates {
+            customized_cluster_resource_modeling: false,
+            priority_based_scheduling: false,
+            multiple_pod_templates_scheduling: false,
+            workload_affinity: false,
+            scheduling_overcommit_protection: false,
         };
-        assert_eq!(on(""), (true, false, false));
-        assert_eq!(on("WorkloadAffinity=true,PriorityBasedScheduling=F"), (false, true, false));
-        assert_eq!(on("AllAlpha=true"), (true, true, true));
-        assert_eq!(
-            on("WorkloadAffinity=false, AllAlpha=1"),
-            (true, false, true),
-            "a name is stronger than a stage"
-        );
-        assert_eq!(on("AllBeta=false"), (false, false, false));
-        assert_eq!(
-            on("Failover=true,MultiClusterService=true"),
-            (true, false, false),
-            "others' gates are taken"
-        );
-        assert_eq!(on("WorkloadAffinity=true,WorkloadAffinity=false"), (true, false, false));
-    }
-
-    #[test]
-    fn gates_that_cannot_be_read_are_named() {
-        let error = |text: &str| Gates::parse(text).unwrap_err().to_string();
-        assert!(
-            error("Nope=true").starts_with("\"Nope\" is not a feature gate; known are ContextualLogging, ")
-        );
-        assert_eq!(
-            error("WorkloadAffinity"),
-            "feature gate WorkloadAffinity has no value, write WorkloadAffinity=true or WorkloadAffinity=false"
-        );
-        assert_eq!(error("Failover=yes"), "feature gate Failover is true or false, not \"yes\"");
+        assert_eq!(gates(""), Gates::default());
+        assert_eq!(gates("AllBeta=false"), none);
+        let all = Gates {
+            customized_cluster_resource_modeling: true,
+            priority_based_scheduling: true,
+            multiple_pod_templates_scheduling: true,
+            workload_affinity: true,
+            scheduling_overcommit_protection: true,
+        };
+        assert_eq!(gates("AllAlpha=true"), all);
+        assert_eq!(gates("AllBeta=false,WorkloadAffinity=true"), Gates { workload_affinity: true, ..none });
+        let modeling = Gates { customized_cluster_resource_modeling: true, ..none };
+        assert_eq!(gates("AllBeta=false,CustomizedClusterResourceModeling=true"), modeling);
     }
 }
