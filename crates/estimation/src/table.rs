@@ -88,12 +88,13 @@ mod tests {
             (seed >> 33) % n
         };
         let mut list = |most: u64| -> BTreeMap<String, Quantity> {
-            let names = ["cpu", "memory", "pods", "nvidia.com/gpu"];
-            names
-                .iter()
-                .filter(|_| next(4) > 0)
-                .map(|n| ((*n).to_owned(), next(most).to_string().into()))
-                .collect()
+            let mut list = BTreeMap::new();
+            for name in ["cpu", "memory", "pods", "nvidia.com/gpu"] {
+                if next(4) > 0 {
+                    list.insert(name.to_owned(), next(most).to_string().into());
+                }
+            }
+            list
         };
         let capacities: Vec<Capacity> = (0..50)
             .map(|_| {

@@ -96,7 +96,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             })
             .collect();
         times.sort_unstable();
-        writeln!(out, "{what}, {clusters} clusters: p50 {:?}, p99 {:?}", times[rounds / 2], times[rounds * 99 / 100])?;
+        writeln!(
+            out,
+            "{what}, {clusters} clusters: p50 {:?}, p99 {:?}",
+            times[rounds / 2],
+            times[rounds * 99 / 100]
+        )?;
         writeln!(out, "  {}", outcome.trace.short(&outcome.result))?;
         spec.clusters = outcome.result?;
     }

@@ -101,8 +101,8 @@ fn replicas_changed(spec: &ResourceBindingSpec, placement: &Placement, features:
     if placement.replica_scheduling.is_none() {
         return false;
     }
-    if features.components && !spec.components.is_empty() {
-        return spec.clusters.is_empty();
+    if features.components && !spec.components.is_empty() && spec.clusters.is_empty() {
+        return true;
     }
     match placement.scheduling_type() {
         ReplicaSchedulingType::Duplicated => spec.clusters.iter().any(|c| c.replicas != spec.replicas),
