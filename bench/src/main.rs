@@ -6,7 +6,9 @@
 //! local      `up` with two local members and their Pods: one at a time, burst, delete, memory
 //! bare       two members that are bare API servers in processes of their own, joined over HTTPS
 //! restart    kill -9 and start again with many workloads
-//! scheduling the scheduler's decisions, without an API server
+//! rules      matching and interpreting, without an API server
+//! scheduling the scheduler's decisions and its loop, without an API server
+//! placing    the scheduler as a program, on an API server with many bindings
 //! store      the embedded store, without an API server
 //! ```
 #![expect(clippy::print_stdout, reason = "the table is the program's product")]
@@ -22,8 +24,10 @@ mod clusters;
 mod deployments;
 mod figures;
 mod load;
+mod placing;
 mod report;
 mod restart;
+mod rules;
 mod scheduler;
 mod start;
 mod storage;
@@ -33,7 +37,7 @@ use report::Report;
 /// Measures the budgets of the control plane and prints them beside what was measured.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// Groups to measure: start, local, bare, restart, scheduling, store. All if none is named.
+    /// Groups to measure: rules, scheduling, store, placing, start, local, bare, restart. All if none is named.
     groups: Vec<String>,
     /// Deployments in a burst.
     #[arg(long, default_value_t = 500)]
@@ -96,18 +100,25 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<()> {
     let mut report = Report::begin();
+    if args.wants("rules") {
+        rules::measure(&mut report)?;
+    }
     if args.wants("scheduling") {
         scheduler::measure(&mut report)?;
     }
     if args.wants("store") {
         storage::measure(&mut report).await?;
     }
-    let program = if ["start", "local", "bare", "restart"].iter().any(|g| args.wants(g)) {
+    let program = if ["placing", "start", "local", "bare", "restart"].iter().any(|g| args.wants(g)) {
         args.program()?
     } else {
         return Ok(());
     };
     // What went wrong in one group is a row of the report; the others are measured all the same.
+    if args.wants("placing") {
+        let result = placing::measure(&program, &mut report).await;
+        report.failed("placing", result);
+    }
     if args.wants("start") {
         let result = start::measure(&program, &mut report).await;
         report.failed("start", result);

@@ -1,11 +1,16 @@
-//! The scheduler's decisions alone: no API server, no queue, one thread.
+//! The scheduler without an API server: decisions as function calls, and its loop of queue and decisions.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use api::cluster::Cluster;
 use api::work::{ResourceBindingSpec, ResourceBindingStatus};
+use clock::Clock;
+use machinery::{Object, ObjectKey};
+use scheduler::{Engine, Options};
 use scheduling::{Features, Input, Snapshot, schedule};
 use serde_json::{Value as Json, json};
 
@@ -20,13 +25,7 @@ const KINDS: usize = 70;
 /// Measures decisions.
 pub(crate) fn measure(report: &mut Report) -> Result<()> {
     let clusters: Snapshot = (0..100).map(plain).collect::<Result<Vec<_>>>()?.into_iter().collect();
-    let spec = binding(json!({
-        "clusterAffinity": { "labelSelector": { "matchLabels": { "tier": "prod" } } },
-        "replicaScheduling": {
-            "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
-            "weightPreference": { "dynamicWeight": "AvailableReplicas" },
-        },
-    }))?;
+    let spec = divided_by_room()?;
     let mut times = decide(&clusters, &spec);
     report.row(
         "scheduling decision, 100 clusters, divided by room, p50",
@@ -39,6 +38,32 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         percentile(&mut times, 99),
     );
 
+    let clusters: Snapshot = (0..5_000).map(plain).collect::<Result<Vec<_>>>()?.into_iter().collect();
+    let spread = binding(json!({
+        "clusterAffinity": { "labelSelector": { "matchLabels": { "tier": "prod" } } },
+        "spreadConstraints": [
+            { "spreadByField": "region", "minGroups": 2, "maxGroups": 3 },
+            { "spreadByField": "cluster", "minGroups": 2, "maxGroups": 20 },
+        ],
+        "replicaScheduling": {
+            "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+            "weightPreference": { "dynamicWeight": "AvailableReplicas" },
+        },
+    }))?;
+    for (what, spec) in [("divided by room", &spec), ("spread over regions", &spread)] {
+        let mut times = decide(&clusters, spec);
+        let what = format!("scheduling decision, 5,000 clusters, {what}, p50");
+        let budget = Budget::AtMost(Value::Time(Duration::from_millis(2)));
+        report.row(&what, budget, percentile(&mut times, 50));
+    }
+    for workers in [1, 2] {
+        let rate = place(workers)?;
+        let what =
+            format!("scheduler's loop, {LOOP_CLUSTERS} clusters with models, {workers} thread(s), no writes");
+        let budget = if workers == 2 { Budget::AtLeast(Value::Rate(10_000.0)) } else { Budget::None };
+        report.value(&what, budget, Value::Rate(rate));
+    }
+
     let clusters: Snapshot = (0..2).map(modelled).collect::<Result<Vec<_>>>()?.into_iter().collect();
     let start = Instant::now();
     let times = decide(&clusters, &spec);
@@ -50,6 +75,51 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         Value::Rate(rate),
     );
     Ok(())
+}
+
+/// Bindings that go through the scheduler's loop.
+const LOOP_BINDINGS: usize = 20_000;
+
+/// Clusters that they are placed on.
+const LOOP_CLUSTERS: usize = 20;
+
+/// Bindings a second through queue and decision, patches included, without reading from or writing to an API
+/// server.
+fn place(workers: usize) -> Result<f64> {
+    let engine = Engine::new(Options::default(), Clock::system());
+    for i in 0..LOOP_CLUSTERS {
+        engine.set_cluster(&Arc::new(cluster_object(i)?));
+    }
+    let spec = serde_json::to_value(divided_by_room()?)?;
+    let bindings: BTreeMap<ObjectKey, Arc<Object>> = (0..LOOP_BINDINGS)
+        .map(|i| {
+            let name = format!("web-{i}-deployment");
+            let mut object = Object::new("work.karmada.io/v1alpha2", "ResourceBinding", "default", &name);
+            object.set("/metadata/uid", format!("uid-{i}"));
+            object.set("/metadata/generation", 1);
+            object.set_label("binding.karmada.io/managed-by", "bench");
+            object.set("/spec", spec.clone());
+            (object.key(), Arc::new(object))
+        })
+        .collect();
+    let start = Instant::now();
+    for binding in bindings.values() {
+        engine.push(binding);
+    }
+    let placed: usize = std::thread::scope(|scope| {
+        let work = || {
+            let mut placed = 0;
+            while let Some(done) = engine.place_next(|key| bindings.get(key).cloned()) {
+                placed += usize::from(black_box(done).result_patch.is_some());
+            }
+            placed
+        };
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_default()).sum()
+    });
+    anyhow::ensure!(placed == LOOP_BINDINGS, "{placed} of {LOOP_BINDINGS} bindings were placed");
+    #[expect(clippy::cast_precision_loss, reason = "a rate has three digits")]
+    Ok(placed as f64 / start.elapsed().as_secs_f64())
 }
 
 fn decide(snapshot: &Snapshot, spec: &ResourceBindingSpec) -> Vec<Duration> {
@@ -68,7 +138,27 @@ fn decide(snapshot: &Snapshot, spec: &ResourceBindingSpec) -> Vec<Duration> {
         assert!(black_box(outcome).result.is_ok(), "there is room for the replicas");
         start.elapsed()
     };
-    (0..DECISIONS).map(|_| decision()).collect()
+    let decisions = if snapshot.members().len() > 1_000 { DECISIONS / 25 } else { DECISIONS };
+    (0..decisions).map(|_| decision()).collect()
+}
+
+/// A binding whose replicas are divided by the room that clusters have.
+pub(crate) fn divided_by_room() -> Result<ResourceBindingSpec> {
+    binding(json!({
+        "clusterAffinity": { "labelSelector": { "matchLabels": { "tier": "prod" } } },
+        "replicaScheduling": {
+            "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+            "weightPreference": { "dynamicWeight": "AvailableReplicas" },
+        },
+    }))
+}
+
+/// A cluster with resource models, as it stands in the API.
+pub(crate) fn cluster_object(i: usize) -> Result<Object> {
+    let mut cluster = serde_json::to_value(modelled(i)?)?;
+    cluster["apiVersion"] = "cluster.karmada.io/v1alpha1".into();
+    cluster["kind"] = "Cluster".into();
+    Ok(Object::from_value(cluster)?)
 }
 
 fn binding(placement: Json) -> Result<ResourceBindingSpec> {
