@@ -24,6 +24,7 @@ mod webhooks;
 mod work;
 
 use api::config::ResourceInterpreterCustomization;
+use api::gates::{self, FeatureGates};
 use api::policy::FederatedResourceQuota;
 use jiff::Timestamp;
 use machinery::{Cause, GroupVersionKind, Object, Reason, Status};
@@ -79,14 +80,21 @@ pub struct Options {
     pub federated_quota_enforcement: bool,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl From<&FeatureGates> for Options {
+    /// The gates; flags are at their defaults.
+    fn from(gates: &FeatureGates) -> Self {
         Self {
             allow_no_execute_taint_policy: false,
-            customized_cluster_resource_modeling: true,
-            multiple_pod_templates_scheduling: false,
-            federated_quota_enforcement: false,
+            customized_cluster_resource_modeling: gates.enabled(gates::CUSTOMIZED_CLUSTER_RESOURCE_MODELING),
+            multiple_pod_templates_scheduling: gates.enabled(gates::MULTIPLE_POD_TEMPLATES_SCHEDULING),
+            federated_quota_enforcement: gates.enabled(gates::FEDERATED_QUOTA_ENFORCEMENT),
         }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::from(&FeatureGates::default())
     }
 }
 

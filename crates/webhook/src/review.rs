@@ -177,4 +177,105 @@ mod tests {
             Err(Unreadable::Kind { .. })
         ));
     }
+
+    /// A judgement over the network, in the words of one in process.
+    fn over_the_network(operation: &str, object: &Object, old: Option<&Object>) -> Result<(), String> {
+        let gvk = object.gvk();
+        for webhook in admission::WEBHOOKS.iter().filter(|w| w.phase() == Phase::Validating) {
+            let Some(parsed) = Operation::parse(operation) else { continue };
+            if !webhook.covers(&gvk, parsed) {
+                continue;
+            }
+            let (new, old) = if operation == "DELETE" { (None, Some(object)) } else { (Some(object), old) };
+            let body = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+                "uid": "u1", "operation": operation, "namespace": object.namespace(), "name": object.name(),
+                "kind": gvk, "object": new, "oldObject": old,
+            } });
+            let response = answer(&rules(), webhook, body.to_string().as_bytes()).unwrap();
+            let response = &response["response"];
+            if response["allowed"] != true {
+                return Err(response["status"]["message"].as_str().unwrap().to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_rules_answer_the_same_in_process_and_over_the_network() {
+        let policy = |spec: Value| {
+            json!({
+                "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy",
+                "metadata": { "name": "p", "namespace": "ns", "labels": { "propagationpolicy.karmada.io/permanent-id": "i" } },
+                "spec": spec,
+            })
+        };
+        let selectors = json!([{ "apiVersion": "v1", "kind": "ConfigMap", "namespace": "ns" }]);
+        let script = |source: &str| {
+            json!({
+                "apiVersion": "config.karmada.io/v1alpha1", "kind": "ResourceInterpreterCustomization",
+                "metadata": { "name": "c" },
+                "spec": { "target": { "apiVersion": "a/v1", "kind": "A" }, "customizations": { "retention": { "luaScript": source } } },
+            })
+        };
+        let protected = |value: &str| {
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "s", "namespace": "ns",
+                "labels": { "resourcetemplate.karmada.io/deletion-protected": value } } })
+        };
+        let taken = [
+            ("CREATE", policy(json!({ "resourceSelectors": selectors })), None),
+            ("UPDATE", policy(json!({ "resourceSelectors": selectors })), Some(policy(json!({})))),
+            ("CREATE", script("function Retain(d, o) return d end"), None),
+            ("DELETE", protected("never"), None),
+        ];
+        let refused = [
+            ("CREATE", policy(json!({ "preemption": "Always", "resourceSelectors": selectors })), None),
+            (
+                "UPDATE",
+                policy(json!({ "schedulerName": "a" })),
+                Some(policy(json!({ "schedulerName": "b" }))),
+            ),
+            ("CREATE", policy(json!({ "placement": 7 })), None),
+            ("CREATE", script("function"), None),
+            ("DELETE", protected("Always"), None),
+        ];
+        let cases = taken.into_iter().map(|c| (c, true)).chain(refused.into_iter().map(|c| (c, false)));
+        for ((operation, object, old), expected) in cases {
+            let read = |value: Value| Object::from_value(value).unwrap();
+            let (object, old) = (read(object), old.map(read));
+            let parsed = Operation::parse(operation).unwrap();
+            let in_process = rules().validate(&object.gvk(), parsed, &object, old.as_ref());
+            let in_process = in_process.map_err(|(_, denial)| denial.message);
+            assert_eq!(in_process.is_ok(), expected, "{operation} {object:?}: {in_process:?}");
+            assert_eq!(
+                over_the_network(operation, &object, old.as_ref()),
+                in_process,
+                "{operation} {object:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn mutations_are_the_same_in_process_and_over_the_network() {
+        let spec = json!({
+            "resourceSelectors": [{ "apiVersion": "v1", "kind": "ConfigMap" }],
+            "placement": { "spreadConstraints": [{}], "replicaScheduling": { "replicaSchedulingType": "Divided" } },
+        });
+        let mut object = Object::new("policy.karmada.io/v1alpha1", "PropagationPolicy", "ns", "p");
+        object.set("/spec", spec.clone());
+        let response = review("/mutate-propagationpolicy", "CREATE", spec);
+        let patch = STANDARD.decode(response["patch"].as_str().unwrap()).unwrap();
+        let patch: json_patch::Patch = serde_json::from_slice(&patch).unwrap();
+        let mut patched = object.value().clone();
+        json_patch::patch(&mut patched, &patch).unwrap();
+        rules().mutate(&object.gvk(), Operation::Create, "ns", &mut object, None).unwrap();
+        assert_eq!(&patched, object.value());
+    }
+
+    #[test]
+    fn warnings_come_with_the_judgement_and_not_with_the_mutation() {
+        let spec = json!({ "resourceSelectors": [{ "apiVersion": "v1", "kind": "ConfigMap", "namespace": "ns" }], "association": true });
+        let judged = review("/validate-propagationpolicy", "CREATE", spec.clone());
+        assert!(judged["warnings"][0].as_str().unwrap().contains("spec.association"), "{judged}");
+        assert_eq!(review("/mutate-propagationpolicy", "CREATE", spec)["warnings"], Value::Null);
+    }
 }

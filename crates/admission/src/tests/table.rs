@@ -74,6 +74,69 @@ fn the_configurations_name_every_rule_once() {
 }
 
 #[test]
+fn the_switches_follow_the_feature_gates() {
+    let gates =
+        "MultiplePodTemplatesScheduling=true,CustomizedClusterResourceModeling=false".parse().unwrap();
+    let expected = Options {
+        allow_no_execute_taint_policy: false,
+        customized_cluster_resource_modeling: false,
+        multiple_pod_templates_scheduling: true,
+        federated_quota_enforcement: false,
+    };
+    assert_eq!(Options::from(&gates), expected);
+}
+
+#[test]
+fn every_rule_takes_three_seconds_at_most_and_scripts_ten() {
+    for webhook in WEBHOOKS {
+        let scripts = webhook.path == "/validate-resourceinterpretercustomization";
+        assert_eq!(webhook.timeout_seconds, if scripts { 10 } else { 3 }, "{}", webhook.path);
+    }
+}
+
+#[test]
+fn the_webhooks_of_upstream_have_their_paths_kinds_and_operations() {
+    let upstream = [
+        ("/mutate-propagationpolicy", "PropagationPolicy", "CU"),
+        ("/validate-propagationpolicy", "PropagationPolicy", "CU"),
+        ("/mutate-clusterpropagationpolicy", "ClusterPropagationPolicy", "CU"),
+        ("/validate-clusterpropagationpolicy", "ClusterPropagationPolicy", "CU"),
+        ("/mutate-overridepolicy", "OverridePolicy", "CU"),
+        ("/validate-overridepolicy", "OverridePolicy", "CU"),
+        ("/validate-clusteroverridepolicy", "ClusterOverridePolicy", "CU"),
+        ("/validate-clustertaintpolicy", "ClusterTaintPolicy", "CU"),
+        ("/validate-federatedresourcequota", "FederatedResourceQuota", "CU"),
+        ("/mutate-resourcebinding", "ResourceBinding", "C"),
+        ("/validate-resourcebinding", "ResourceBinding", "CU"),
+        ("/mutate-clusterresourcebinding", "ClusterResourceBinding", "C"),
+        ("/mutate-work", "Work", "CU"),
+        (
+            "/validate-resourceinterpreterwebhookconfiguration",
+            "ResourceInterpreterWebhookConfiguration",
+            "CU",
+        ),
+        ("/validate-resourceinterpretercustomization", "ResourceInterpreterCustomization", "CU"),
+        ("/mutate-federatedhpa", "FederatedHPA", "CU"),
+        ("/validate-federatedhpa", "FederatedHPA", "CU"),
+        ("/validate-cronfederatedhpa", "CronFederatedHPA", "CU"),
+        ("/mutate-multiclusterservice", "MultiClusterService", "CU"),
+        ("/validate-multiclusterservice", "MultiClusterService", "CU"),
+        ("/validate-multiclusteringress", "MultiClusterIngress", "CU"),
+        ("/validate-resourcedeletionprotection", "", "D"),
+    ];
+    for (path, kind, operations) in upstream {
+        let webhook = by_path(path).unwrap();
+        assert_eq!(webhook.kind.map_or("", |k| k.kind), kind, "{path}");
+        let initials: String = webhook.operations.iter().map(|o| &o.as_str()[..1]).collect();
+        assert_eq!(initials, operations, "{path}");
+    }
+    // Clusters are judged by upstream's aggregated API server; here they are a kind like the others.
+    let ours = WEBHOOKS.iter().filter(|w| w.path.ends_with("-cluster")).count();
+    assert_eq!(WEBHOOKS.len(), upstream.len() + ours);
+    assert_eq!(CONVERT_PATH, "/convert");
+}
+
+#[test]
 fn a_refusal_reads_like_a_webhooks() {
     let status = Denial::forbidden("no").to_status("work.karmada.io");
     assert_eq!(status.code, 403);
