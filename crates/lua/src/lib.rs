@@ -24,6 +24,7 @@ mod table;
 mod value;
 
 mod ast;
+mod expressions;
 mod lexer;
 mod parser;
 mod resolve;

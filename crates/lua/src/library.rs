@@ -41,37 +41,36 @@ pub(crate) struct Libraries {
     pub(crate) tables: Vec<Table>,
 }
 
-/// Makes them.
+/// Makes them. They do not count: a limit too small for them would leave nothing to say.
 pub(crate) fn open(budget: &Rc<Budget>) -> Libraries {
     let mut tables = Vec::with_capacity(32);
-    let mut new = |functions: &'static [Builtin], more: usize| {
-        // The budget of the libraries is unlimited.
-        let table = Table::with_capacity(budget, tables.len(), 0, functions.len() + more)
-            .expect("libraries are free");
-        for builtin in functions {
-            put(&table, builtin.name, builtin.value());
-        }
+    let mut new = |filler: fn(&Table)| {
+        let table = Table::uncounted(budget, tables.len());
+        table.fill_later(filler);
         tables.push(table.clone());
         table
     };
-    let globals = new(base::FUNCTIONS, 24);
-    let strings = new(string::FUNCTIONS, 2);
-    let package = new(base::PACKAGE, 3);
-    let preload = new(&[], 0);
-    let loaded = new(&[], 0);
-    let table = new(table::FUNCTIONS, 0);
-    let math = new(math::FUNCTIONS, 2);
-    let os = new(os::FUNCTIONS, 0);
-    put(&math, "pi", Value::Number(std::f64::consts::PI));
-    put(&math, "huge", Value::Number(f64::MAX));
-    put(&strings, "__index", Value::Table(strings.clone()));
+    let globals = new(|table| functions(table, base::FUNCTIONS));
+    let strings = new(|table| {
+        functions(table, string::FUNCTIONS);
+        put(table, "__index", Value::Table(table.clone()));
+    });
+    let package = new(|table| functions(table, base::PACKAGE));
+    let (preload, loaded) = (new(|_| {}), new(|_| {}));
+    let table = new(|table| functions(table, table::FUNCTIONS));
+    let math = new(|table| {
+        functions(table, math::FUNCTIONS);
+        put(table, "pi", Value::Number(std::f64::consts::PI));
+        put(table, "huge", Value::Number(f64::MAX));
+    });
+    let os = new(|table| functions(table, os::FUNCTIONS));
     put(&package, "preload", Value::Table(preload));
     put(&package, "loaded", Value::Table(loaded.clone()));
     put(&globals, "_G", Value::Table(globals.clone()));
     put(&globals, "_VERSION", Value::fixed("GopherLua 0.1"));
-    let libraries =
-        [("package", &package), ("table", &table), ("string", &strings), ("math", &math), ("os", &os)];
-    for (name, library) in libraries {
+    for (name, library) in
+        [("package", &package), ("table", &table), ("string", &strings), ("math", &math), ("os", &os)]
+    {
         put(&globals, name, Value::Table(library.clone()));
         put(&loaded, name, Value::Table(library.clone()));
     }
@@ -79,8 +78,15 @@ pub(crate) fn open(budget: &Rc<Budget>) -> Libraries {
     Libraries { globals, strings, loaded, tables }
 }
 
+fn functions(table: &Table, functions: &'static [Builtin]) {
+    table.reserve(functions.len() + 8);
+    for builtin in functions {
+        put(table, builtin.name, builtin.value());
+    }
+}
+
 fn put(table: &Table, name: &'static str, value: Value) {
-    table.insert_new(Str::fixed(name), value).expect("libraries are free");
+    table.insert_uncounted(Str::fixed(name), value);
 }
 
 /// The arguments of a library function, with the checks all of them share. Positions count from 1.

@@ -153,9 +153,7 @@ impl<'a> Machine<'a> {
     /// A machine with a time and a random seed.
     pub fn with_surroundings(limits: Limits<'a>, surroundings: Surroundings) -> Self {
         let budget = Budget::new(limits.memory);
-        // The libraries do not count: a limit too small for them would leave nothing to say.
-        let free = Budget::new(usize::MAX);
-        let libraries = library::open(&free);
+        let libraries = library::open(&budget);
         Machine {
             next_question: limits.instructions.min(STEPS_PER_QUESTION),
             limits,

@@ -4,7 +4,7 @@
 //! hash key keeps its place in the order and takes it again when it comes back. This is how gopher-lua's tables
 //! behave, and scripts see it through `pairs` and `#`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 
 use crate::error::RuntimeError;
@@ -29,6 +29,8 @@ pub struct Table(Rc<Shared>);
 
 struct Shared {
     data: RefCell<Data>,
+    /// Fills the table when it is first looked at: a script uses few of the libraries.
+    filler: Cell<Option<fn(&Table)>>,
     budget: Rc<Budget>,
     /// The table's number in its machine, which `tostring` shows.
     number: usize,
@@ -73,12 +75,46 @@ impl Table {
         budget.take(TABLE_BYTES)?;
         let mut data = Data { array: Vec::with_capacity(array), ..Data::default() };
         data.entries.reserve_exact(hash);
-        Ok(Self(Rc::new(Shared {
+        Ok(Self::holding(data, budget, number))
+    }
+
+    /// A table of the libraries, which does not count itself; what a script puts into it does.
+    pub(crate) fn uncounted(budget: &Rc<Budget>, number: usize) -> Self {
+        Self::holding(Data::default(), budget, number)
+    }
+
+    fn holding(data: Data, budget: &Rc<Budget>, number: usize) -> Self {
+        Self(Rc::new(Shared {
             data: RefCell::new(data),
+            filler: Cell::new(None),
             budget: Rc::clone(budget),
             number,
             visit: Cell::new(0),
-        })))
+        }))
+    }
+
+    /// Makes the table get its content when it is first looked at.
+    pub(crate) fn fill_later(&self, filler: fn(&Self)) {
+        self.0.filler.set(Some(filler));
+    }
+
+    #[inline]
+    fn data(&self) -> Ref<'_, Data> {
+        self.fill();
+        self.0.data.borrow()
+    }
+
+    #[inline]
+    fn data_mut(&self) -> RefMut<'_, Data> {
+        self.fill();
+        self.0.data.borrow_mut()
+    }
+
+    #[inline]
+    fn fill(&self) {
+        if let Some(filler) = self.0.filler.take() {
+            filler(self);
+        }
     }
 
     /// Whether both are the same table.
@@ -102,7 +138,7 @@ impl Table {
 
     /// The value of a key, or nil.
     pub fn get(&self, key: &Value) -> Value {
-        let data = self.0.data.borrow();
+        let data = self.data();
         match place(key) {
             Place::Array(index) => data.array.get(index).cloned().unwrap_or_default(),
             Place::Hash(key) => data.find(key).map(|at| data.entries[at].1.clone()).unwrap_or_default(),
@@ -115,7 +151,7 @@ impl Table {
     }
 
     pub(crate) fn get_bytes(&self, key: &[u8]) -> Value {
-        let data = self.0.data.borrow();
+        let data = self.data();
         data.find_bytes(key).map(|at| data.entries[at].1.clone()).unwrap_or_default()
     }
 
@@ -125,7 +161,7 @@ impl Table {
     }
 
     pub(crate) fn get_position(&self, position: i64) -> Value {
-        let data = self.0.data.borrow();
+        let data = self.data();
         usize::try_from(position - 1).ok().and_then(|at| data.array.get(at)).cloned().unwrap_or_default()
     }
 
@@ -146,7 +182,7 @@ impl Table {
     }
 
     fn set_array(&self, index: usize, value: Value) -> Result<(), RuntimeError> {
-        let mut data = self.0.data.borrow_mut();
+        let mut data = self.data_mut();
         if let Some(slot) = data.array.get_mut(index) {
             *slot = value;
             return Ok(());
@@ -160,7 +196,7 @@ impl Table {
     }
 
     fn set_hash(&self, key: Value, value: Value) -> Result<(), RuntimeError> {
-        let mut data = self.0.data.borrow_mut();
+        let mut data = self.data_mut();
         let data = &mut *data;
         if let Some(at) = data.find(&key) {
             let slot = &mut data.entries[at].1;
@@ -176,24 +212,38 @@ impl Table {
         Ok(())
     }
 
+    /// Makes room for so many string keys.
+    pub(crate) fn reserve(&self, keys: usize) {
+        let mut data = self.data_mut();
+        data.entries.reserve_exact(keys);
+        if keys > SCANNED_KEYS {
+            data.rebuild((keys * 2).next_power_of_two());
+        }
+    }
+
     /// Adds a string key that the caller knows to be new.
     pub(crate) fn insert_new(&self, key: Str, value: Value) -> Result<(), RuntimeError> {
         self.0.budget.take(ENTRY_BYTES)?;
-        if !value.is_nil() {
-            self.0.data.borrow_mut().insert(Value::String(key), value);
-        }
+        self.insert_uncounted(key, value);
         Ok(())
+    }
+
+    /// Adds a string key that the caller knows to be new, outside of the memory limit.
+    pub(crate) fn insert_uncounted(&self, key: Str, value: Value) {
+        if !value.is_nil() {
+            self.data_mut().insert(Value::String(key), value);
+        }
     }
 
     /// The border that `#` gives: the position of the last value of the array that is not nil.
     pub fn len(&self) -> usize {
-        let data = self.0.data.borrow();
+        let data = self.data();
         data.array.iter().rposition(|value| !value.is_nil()).map_or(0, |at| at + 1)
     }
 
     /// Whether there is no key at all.
     pub fn is_empty(&self) -> bool {
-        let data = self.0.data.borrow();
+        let data = self.data();
         data.live == 0 && data.array.iter().all(Value::is_nil)
     }
 
@@ -211,11 +261,11 @@ impl Table {
     }
 
     pub(crate) fn insert(&self, position: i64, value: Value) -> Result<(), RuntimeError> {
-        let len = self.0.data.borrow().array.len();
+        let len = self.data().array.len();
         match usize::try_from(position) {
             Ok(at) if at >= 1 && at <= len => {
                 self.0.budget.take(ARRAY_BYTES)?;
-                self.0.data.borrow_mut().array.insert(at - 1, value);
+                self.data_mut().array.insert(at - 1, value);
                 Ok(())
             }
             _ => {
@@ -227,7 +277,7 @@ impl Table {
     }
 
     pub(crate) fn remove(&self, position: i64) -> Value {
-        let mut data = self.0.data.borrow_mut();
+        let mut data = self.data_mut();
         let len = i64::try_from(data.array.len()).unwrap_or(i64::MAX);
         let index = position.saturating_sub(1);
         if len == 0 || index >= len {
@@ -241,20 +291,21 @@ impl Table {
 
     /// Length of the array part, trailing nils included.
     pub(crate) fn array_len(&self) -> usize {
-        self.0.data.borrow().array.len()
+        self.data().array.len()
     }
 
     /// Takes the array part out, for sorting.
     pub(crate) fn take_array(&self) -> Vec<Value> {
-        std::mem::take(&mut self.0.data.borrow_mut().array)
+        std::mem::take(&mut self.data_mut().array)
     }
 
     pub(crate) fn put_array(&self, array: Vec<Value>) {
-        self.0.data.borrow_mut().array = array;
+        self.data_mut().array = array;
     }
 
     /// Forgets everything, so that tables that hold each other are freed.
     pub(crate) fn clear(&self) {
+        self.0.filler.set(None);
         let data = std::mem::take(&mut *self.0.data.borrow_mut());
         drop(data);
     }
@@ -262,7 +313,7 @@ impl Table {
     /// The key and value after `key` in order, `None` at the end. Nil starts; an unknown key goes on behind the first
     /// hash key, as gopher-lua does.
     pub fn next(&self, key: &Value) -> Option<(Value, Value)> {
-        let data = self.0.data.borrow();
+        let data = self.data();
         let from = match key {
             Value::Nil => 0,
             Value::Number(number) if *number > 0.0 && *number < ARRAY_KEYS => {
@@ -278,7 +329,7 @@ impl Table {
 
     /// Like `next`, with a cursor instead of a key.
     pub(crate) fn next_from(&self, step: Step) -> Option<(Value, Value, Step)> {
-        self.0.data.borrow().from(step)
+        self.data().from(step)
     }
 }
 
@@ -351,7 +402,7 @@ impl Data {
         self.entries.push((key, value));
         self.live += 1;
         let count = self.entries.len();
-        if count <= SCANNED_KEYS {
+        if count <= SCANNED_KEYS && self.index.is_empty() {
             return;
         }
         if count * 2 > self.index.len() {

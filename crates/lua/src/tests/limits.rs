@@ -76,6 +76,9 @@ fn growing_tables_end_at_the_memory_limit() {
         "local t = {} for i = 1, 1e9 do t[-i] = i end",
         "local t = {} while true do table.insert(t, 1) end",
         "local t = {} while true do t[#t + 1] = function() return t end end",
+        "for i = 1, 1e9 do _G[i] = i end",
+        "for i = 1, 1e9 do math[-i] = i end",
+        "for i = 1, 1e9 do package.loaded[i] = i end",
         "return unpack({}, 1, 1e8)",
         "local f while true do local g = f f = function() return g end end",
     ] {
