@@ -93,30 +93,28 @@ async fn connection(socket: TcpStream, acceptor: TlsAcceptor, rules: Rules) {
 }
 
 async fn serve(rules: &Rules, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let path = request.uri().path().to_owned();
-    match (request.method().clone(), path.as_str()) {
-        (Method::GET, "/readyz" | "/healthz") => text(StatusCode::OK, "ok"),
-        (Method::GET, "/metrics") => text(StatusCode::OK, metrics::text()),
-        (Method::POST, CONVERT_PATH) => answer(request, convert::answer).await,
-        (Method::POST, path) => match admission::by_path(path) {
-            Some(webhook) => answer(request, |body| review::answer(rules, webhook, body)).await,
-            None => text(StatusCode::NOT_FOUND, "404 page not found\n"),
-        },
-        _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    match Limited::new(request.into_body(), BODY_LEN_MAX).collect().await {
+        Ok(body) => respond(rules, &method, &path, &body.to_bytes()),
+        Err(error) => text(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
     }
 }
 
-/// Reads a request's body and sends what there is to say to it.
-async fn answer(
-    request: Request<Incoming>,
-    say: impl FnOnce(&[u8]) -> Result<serde_json::Value, review::Unreadable>,
-) -> Response<Full<Bytes>> {
-    match Limited::new(request.into_body(), BODY_LEN_MAX).collect().await {
-        Ok(body) => match say(&body.to_bytes()) {
-            Ok(answer) => json(&answer),
-            Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
+/// Finds what belongs to a path.
+fn respond(rules: &Rules, method: &Method, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
+    let answer = match (method, path) {
+        (&Method::GET, "/readyz" | "/healthz") => return text(StatusCode::OK, "ok"),
+        (&Method::GET, "/metrics") => return text(StatusCode::OK, metrics::text()),
+        (&Method::POST, CONVERT_PATH) => convert::answer(body),
+        (&Method::POST, path) => match admission::by_path(path) {
+            Some(webhook) => review::answer(rules, webhook, body),
+            None => return text(StatusCode::NOT_FOUND, "404 page not found\n"),
         },
-        Err(error) => text(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        _ => return text(StatusCode::NOT_FOUND, "404 page not found\n"),
+    };
+    match answer {
+        Ok(answer) => json(&answer),
+        Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
     }
 }
 
@@ -131,4 +129,33 @@ fn json(value: &serde_json::Value) -> Response<Full<Bytes>> {
     let json = http::HeaderValue::from_static("application/json");
     response.headers_mut().insert(http::header::CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_has_its_answer() {
+        let clock = clock::Clock::fixed("2026-01-01T00:00:00Z".parse().unwrap());
+        let rules = Rules::new(admission::Options::default(), clock, clock::Ids::seeded(1));
+        let status = |method: Method, path: &str, body: &str| {
+            respond(&rules, &method, path, body.as_bytes()).status().as_u16()
+        };
+        assert_eq!(status(Method::GET, "/readyz", ""), 200);
+        assert_eq!(status(Method::GET, "/healthz", ""), 200);
+        assert_eq!(status(Method::GET, "/metrics", ""), 200);
+        let conversion = r#"{"apiVersion":"apiextensions.k8s.io/v1","kind":"ConversionReview",
+            "request":{"uid":"u","desiredAPIVersion":"work.karmada.io/v1alpha2","objects":[]}}"#;
+        assert_eq!(status(Method::POST, "/convert", conversion), 200);
+        assert_eq!(status(Method::POST, "/mutate-work", conversion), 400, "another kind of review");
+        assert_eq!(status(Method::POST, "/convert", "not JSON"), 400);
+        for webhook in admission::WEBHOOKS {
+            let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview",
+                "request":{"uid":"u","operation":"CONNECT","kind":{"group":"","version":"v1","kind":"Pod"}}}"#;
+            assert_eq!(status(Method::POST, webhook.path, review), 200, "{}", webhook.path);
+            assert_eq!(status(Method::GET, webhook.path, ""), 404);
+        }
+        assert_eq!(status(Method::POST, "/elsewhere", conversion), 404);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod containers;
 mod documents;
+mod fuzz;
 mod image;
 mod metadata;
 mod policies;
