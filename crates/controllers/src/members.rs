@@ -32,6 +32,7 @@ use crate::context::Context;
 use crate::execution::Records;
 use crate::gather::Gather;
 use crate::kinds::Kinds;
+use crate::services::export;
 use crate::view;
 
 /// Why a member cannot be reached at all.
@@ -222,6 +223,8 @@ pub(crate) struct Member {
     pub(crate) execution: Queue<String>,
     /// Names of Works whose status to read back.
     pub(crate) status: Queue<String>,
+    /// Exported Services whose endpoints to report.
+    pub(crate) exports: Queue<ObjectKey>,
     /// What was last written to the member.
     pub(crate) records: Records,
     pub(crate) shutdown: Shutdown,
@@ -241,6 +244,7 @@ impl Member {
             namespace: naming::execution_namespace(name),
             execution: Queue::new("execution-controller"),
             status: Queue::new("work-status-controller"),
+            exports: Queue::new("service-export-controller"),
             records: Records::default(),
             shutdown,
             connection: RwLock::default(),
@@ -410,6 +414,9 @@ impl Fleet {
         let Some(cluster) = naming::cluster_of_execution_namespace(work.namespace()) else { return };
         let Some(member) = self.member(cluster) else { return };
         let name = || work.name().to_owned();
+        for state in change.old().into_iter().chain([work]) {
+            export::concerned(state).for_each(|key| member.exports.add(key));
+        }
         match change {
             Change::Added { initial, .. } => {
                 let priority = if *initial { LOW_PRIORITY } else { 0 };

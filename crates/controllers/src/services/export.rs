@@ -103,9 +103,14 @@ fn wanted(namespace: &str, export: &ObjectKey, name: &str, slice: &Object, known
     }
 }
 
+/// The exports that a Work is about: the one it carries, and the one it reports for.
+pub(crate) fn concerned(work: &Object) -> impl Iterator<Item = ObjectKey> {
+    exported_by(work).into_iter().chain(reported_for(work))
+}
+
 fn by_export(work: &Object) -> Vec<String> {
     let index = |export: ObjectKey| index_value(work.namespace(), &export);
-    exported_by(work).into_iter().chain(reported_for(work)).map(index).collect()
+    concerned(work).map(index).collect()
 }
 
 fn index_value(namespace: &str, export: &ObjectKey) -> String {
@@ -124,20 +129,18 @@ struct Exports {
 /// Reports the slices of one member's exported Services until it leaves.
 pub(crate) fn per_member(context: Context, member: Arc<Member>) -> BoxFuture<'static, ()> {
     Box::pin(async move {
-        let queue: Queue<ObjectKey> = Queue::new("service-export-controller");
+        let queue = member.exports.clone();
         let works = context.works().informer();
         works.add_index(BY_EXPORT, by_export);
-        let (wakes, namespace) = (queue.clone(), member.namespace.clone());
-        works.on_change(move |change: &Change| {
-            let work = change.object();
-            if work.namespace() == namespace {
-                exported_by(work).into_iter().chain(reported_for(work)).for_each(|key| wakes.add(key));
-            }
-        });
         let shutdown = member.shutdown.clone();
         if !works.wait_synced(&shutdown).await {
             return;
         }
+        works
+            .list_in(&member.namespace)
+            .iter()
+            .flat_map(|work| concerned(work))
+            .for_each(|key| queue.add(key));
         let exports = Arc::new(Exports { context, member, queue: queue.clone(), slices: Mutex::default() });
         queue::run(&queue, WORKERS, &shutdown, move |export: ObjectKey| {
             let exports = Arc::clone(&exports);
