@@ -5,10 +5,10 @@ use api::config::ResourceInterpreterCustomization;
 use api::names::values;
 use api::networking::MultiClusterService;
 use api::policy::{
-    ClusterAffinity, Override, Overriders, Placement, Policy, ReplicaDivisionPreference,
+    ClusterAffinity, Override, Overriders, Placement, Policy, Preemption, ReplicaDivisionPreference,
     ReplicaSchedulingType, ResourceSelector, SpreadField,
 };
-use api::{LabelSelector, Resource};
+use api::{LabelSelector, Resource, gates};
 use machinery::{GroupVersionKind, Object};
 use serde_json::json;
 
@@ -43,6 +43,23 @@ fn propagation(object: &Object) -> Option<Vec<String>> {
     let mut warnings = selectors(&spec.resource_selectors);
     if spec.association {
         warnings.push("spec.association is deprecated and does nothing; use spec.propagateDeps".into());
+    }
+    let gated = [
+        (
+            "spec.preemption Always",
+            gates::PROPAGATION_POLICY_PREEMPTION,
+            spec.preemption == Some(Preemption::Always),
+        ),
+        (
+            "spec.placement.workloadAffinity",
+            gates::WORKLOAD_AFFINITY,
+            spec.placement.workload_affinity.is_some(),
+        ),
+    ];
+    for (field, gate, _) in gated.into_iter().filter(|(_, _, is_set)| *is_set) {
+        warnings.push(format!(
+            "{field} acts only where the feature gate {gate} is on, which it is not by default"
+        ));
     }
     let scheduler = spec.scheduler_name.as_str();
     if !scheduler.is_empty() && scheduler != values::DEFAULT_SCHEDULER {

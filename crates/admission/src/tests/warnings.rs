@@ -89,6 +89,15 @@ fn a_spread_that_lets_no_cluster_be_chosen_is_pointed_out() {
 }
 
 #[test]
+fn what_a_closed_gate_keeps_from_acting_is_pointed_out() {
+    let kind = "PropagationPolicy";
+    says(kind, json!({ "preemption": "Always" }), &["the feature gate PropagationPolicyPreemption is on"]);
+    says(kind, json!({ "preemption": "Never" }), &[]);
+    let affinity = json!({ "workloadAffinity": { "affinity": { "groupByLabelKey": "a" } } });
+    says(kind, placed(affinity), &["the feature gate WorkloadAffinity is on"]);
+}
+
+#[test]
 fn deprecated_fields_are_pointed_out() {
     says("PropagationPolicy", json!({ "association": true }), &["spec.association is deprecated"]);
     says(
