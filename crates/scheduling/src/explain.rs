@@ -169,6 +169,11 @@ impl Explanation {
     }
 }
 
+/// What an attempt is short of.
+pub(crate) fn shortages(question: &Question, told: &trace::Attempt) -> Vec<Hint> {
+    Teller { question, told }.shortages()
+}
+
 /// Turns one attempt into words.
 #[derive(Clone, Copy)]
 struct Teller<'a> {
@@ -279,7 +284,7 @@ fn spread(level: &select::Level) -> Spread {
         Some(if group.score < least {
             "the chosen ones score higher".to_owned()
         } else if most >= level.limits.max {
-            format!("{most} groups are the most allowed, and the chosen ones suit at least as well")
+            format!("{most} is the most allowed, and no choice with it is better")
         } else {
             "not needed".to_owned()
         })

@@ -264,6 +264,11 @@ mod tests {
         let one = Plugins::parse(["TaintToleration"]).unwrap();
         assert!(one.has(Plugin::TaintToleration) && !one.has(Plugin::ClusterAffinity));
         assert_eq!(Plugins::parse(["*", "-Nonsense"]), Err("Nonsense".to_owned()));
+        assert_eq!(Plugins::parse(["-ClusterLocality", "*"]), Ok(some), "a star counts wherever it stands");
+        let again = Plugins::parse(["*", "-ClusterLocality", "ClusterLocality"]);
+        assert_eq!(again, Ok(all), "then names count from left to right");
+        assert_eq!(Plugins::parse(["TaintToleration", "-TaintToleration"]), Ok(Plugins::NONE));
+        assert_eq!(Plugins::parse([]), Ok(Plugins::NONE));
         assert_eq!(all.without_workload_affinity(), Plugins::default());
     }
 

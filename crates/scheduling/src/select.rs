@@ -293,7 +293,8 @@ impl ByTopology<'_> {
             groups_max: limits.max,
             clusters_min: self.cluster.min,
             below_min,
-            parents: parents.len(),
+            // The outermost level lies in nothing that would have to be covered.
+            parents: if level == 0 { 0 } else { parents.len() },
         };
         let innermost = level + 1 == self.levels.len();
         let choices =

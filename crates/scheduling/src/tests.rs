@@ -1,9 +1,13 @@
 //! Stories: some clusters, a placement as a user writes it, and what comes of it.
 
 mod assign;
+mod assumptions;
+mod estimates;
+mod explain;
 mod filters;
 mod properties;
 mod spread;
+mod topology;
 mod triggers;
 
 use api::Quantity;

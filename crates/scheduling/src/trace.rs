@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::divide::{self, Candidate, Share, Strategy};
 use crate::error::Error;
-use crate::explain::Explanation;
+use crate::explain::{self, Explanation};
 use crate::filter::{Cause, Plugins};
 use crate::input::Snapshot;
 use crate::select;
@@ -75,7 +75,7 @@ impl Trace {
     }
 
     /// The decision in one line of at most 200 characters: how many clusters of how many, which ones, and
-    /// what was refused for which reasons. `result` is the outcome the trace belongs to. Empty when nothing
+    /// what was refused for which reasons, or what is short. `result` is the outcome the trace belongs to. Empty when nothing
     /// was decided.
     ///
     /// ```text
@@ -96,8 +96,9 @@ impl Trace {
             Ok(targets) => push_targets(&mut line, targets, spare),
             Err(Error::Fit { .. }) => {}
             Err(error) => {
+                let shortage = explain::shortages(question, attempt).into_iter().next();
                 line.push_str(": ");
-                line.push_str(&error.to_string());
+                line.push_str(&shortage.map_or_else(|| error.to_string(), |hint| hint.to_string()));
                 cut(&mut line, spare);
             }
         }

@@ -118,10 +118,14 @@ pub(super) fn word(field: SpreadField) -> &'static str {
 
 impl Teller<'_> {
     pub(super) fn hints(self) -> Vec<Hint> {
-        let mut hints = Vec::new();
-        hints.extend(self.shortage());
-        hints.extend(self.replicas_short());
+        let mut hints = self.shortages();
         hints.extend(self.one_filter_away());
+        hints
+    }
+
+    pub(super) fn shortages(self) -> Vec<Hint> {
+        let mut hints = self.shortage();
+        hints.extend(self.replicas_short());
         hints
     }
 

@@ -298,3 +298,119 @@ fn the_trace_is_data_too() {
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&trace).unwrap());
 }
+
+#[test]
+fn a_cluster_takes_the_highest_weight_of_the_rules_that_match_it() {
+    let rule = |affinity: Value, weight: i64| json!({ "targetCluster": affinity, "weight": weight });
+    let placement = |rules: Value| {
+        json!({ "replicaScheduling": {
+            "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Weighted",
+            "weightPreference": { "staticWeightList": rules } } })
+    };
+    let prod = json!({ "labelSelector": { "matchLabels": { "env": "prod" } } });
+    let clusters = ["m1 label:env=prod", "m2 label:env=prod", "m3"];
+    let rules = json!([rule(prod, 1), rule(json!({ "clusterNames": ["m2"] }), 3)]);
+    story(&clusters, 8, placement(rules)).goes("m1=2 m2=6");
+    let all = json!([rule(json!({}), 1), rule(json!({ "clusterNames": ["m3", "gone"] }), 2)]);
+    story(&clusters, 8, placement(all)).goes("m1=2 m2=2 m3=4");
+    let but = json!([rule(json!({ "exclude": ["m1"] }), 1)]);
+    story(&clusters, 8, placement(but)).goes("m2=4 m3=4");
+}
+
+#[test]
+fn a_weight_of_nothing_leaves_a_cluster_out_unless_all_weigh_nothing() {
+    story(&["m1", "m2"], 4, weights(&[("m1", 0), ("m2", 1)])).goes("m2=4");
+    story(&["m1", "m2"], 4, weights(&[("m1", 0), ("m2", 0)])).goes("m1=2 m2=2");
+}
+
+#[test]
+fn static_weights_look_neither_at_room_nor_at_the_previous_result() {
+    story(&["m1 pods=0", "m2 pods=0"], 6, weights(&[("m1", 1), ("m2", 1)])).had("m1=6").goes("m1=3 m2=3");
+}
+
+#[test]
+fn copies_look_neither_at_room_nor_at_the_previous_result() {
+    let placement = json!({ "replicaScheduling": { "replicaSchedulingType": "Duplicated" } });
+    story(&["m1 pods=0", "m2 pods=1"], 5, placement).had("m1=2").goes("m1=5 m2=5");
+}
+
+#[test]
+fn the_division_is_in_name_order_and_what_was_only_kept_comes_after_it() {
+    // m1 and m2 are full: they keep what they have but take no part in the aggregated division.
+    story(&["m1 pods=0", "m2 pods=0", "m3 pods=9", "m4 pods=1"], 8, aggregated())
+        .had("m2=2 m1=1")
+        .goes("m1=1 m2=2 m3=5");
+    story(&["m3 pods=1", "m1 pods=0", "m2 pods=9"], 5, dynamic()).had("m3=1 m1=1").goes("m1=1 m2=3 m3=1");
+}
+
+#[test]
+fn aggregated_prefers_clusters_in_use_even_when_others_are_roomier() {
+    story(&["m1 pods=2", "m2 pods=50"], 4, aggregated()).had("m1=2").goes("m1=4");
+    story(&["m1 pods=1", "m2 pods=50"], 4, aggregated()).had("m1=2").goes("m1=2 m2=2");
+}
+
+#[test]
+fn aggregated_shrinking_keeps_the_largest_first() {
+    story(&["m1", "m2", "m3"], 5, aggregated()).had("m1=1 m2=6 m3=3").goes("m2=5");
+    story(&["m1", "m2", "m3"], 8, aggregated()).had("m1=1 m2=6 m3=3").goes("m2=5 m3=3");
+}
+
+#[test]
+fn room_is_no_hard_cap_for_the_weights_but_the_sum_is() {
+    // Webster by 1 : 1 : 4 with five seats gives the small ones their seat only after the large one has four.
+    story(&["m1 pods=1", "m2 pods=1", "m3 pods=4"], 6, dynamic()).goes("m1=1 m2=1 m3=4");
+    story(&["m1 pods=1", "m2 pods=1", "m3 pods=4"], 7, dynamic()).goes(
+        "failed to assign replicas: failed to scale up: \
+         Clusters available replicas 6 are not enough to schedule.",
+    );
+}
+
+#[test]
+fn replicas_of_several_components_in_several_clusters_are_not_counted() {
+    let component = |name: &str| Component { name: name.into(), replicas: 2, ..Component::default() };
+    story(&["m1", "m2"], 5, dynamic())
+        .with(|s| s.spec.components = vec![component("a"), component("b")])
+        .goes("m1=0 m2=0");
+    story(&["m1", "m2"], 4, dynamic()).with(|s| s.spec.components = vec![component("a")]).goes("m1=2 m2=2");
+}
+
+#[test]
+fn a_workload_scaled_to_zero_is_removed_from_its_clusters() {
+    story(&["m1", "m2"], 0, dynamic()).had("m1=3").goes("");
+    story(&["m1", "m2"], 0, dynamic())
+        .had("m1=3")
+        .with(|s| s.features.empty_workload_propagation = true)
+        .goes("m1=0 m2=0");
+}
+
+#[test]
+fn a_fresh_start_begins_with_the_first_affinity_term_again() {
+    let mut placement = dynamic();
+    placement["clusterAffinities"] = json!([
+        { "affinityName": "first", "clusterNames": ["m1"] },
+        { "affinityName": "second", "clusterNames": ["m2"] },
+    ]);
+    let story = story(&["m1", "m2"], 2, placement).had("m2=2").observing("second");
+    story.clone().goes("m2=2");
+    story.rescheduled().goes("m1=2");
+}
+
+#[test]
+fn a_fresh_start_with_overflow_fills_the_primary_clusters_again() {
+    let clusters = ["m1 pods=5", "m2 pods=0", "m3 pods=3", "m4 pods=9"];
+    story(&clusters, 6, overflowing(dynamic()))
+        .had("m3=3 m4=3")
+        .observing("own")
+        .rescheduled()
+        .goes("m1=5 m3=1");
+}
+
+#[test]
+fn a_cluster_in_several_tiers_belongs_to_the_first() {
+    let mut placement = dynamic();
+    placement["clusterAffinities"] = json!([{
+        "affinityName": "own", "clusterNames": ["m1"],
+        "overflowAffinities": [{ "affinityName": "all", "exclude": ["m3"] }],
+    }]);
+    story(&["m1 pods=2", "m2 pods=9", "m3"], 4, placement).goes("m1=2 m2=2");
+}

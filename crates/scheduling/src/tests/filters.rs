@@ -221,3 +221,66 @@ fn a_better_informed_estimate_counts_when_it_is_smaller() {
     let available: Vec<i64> = outcome.trace.attempts[0].candidates.iter().map(|c| c.available()).collect();
     assert_eq!(available, [10, 10, 2]);
 }
+
+#[test]
+fn a_kind_must_be_listed_under_its_own_group_and_version() {
+    let other_group = |s: &mut super::Story| s.spec.resource.api_version = "apps.example.com/v1".into();
+    story(&["m1"], 1, json!({}))
+        .with(other_group)
+        .goes("0/1 clusters are available: 1 cluster(s) did not have the API resource.");
+}
+
+#[test]
+fn long_lists_of_names_mean_what_short_ones_mean() {
+    let names: Vec<String> = (0..200).map(|i| format!("c{i:03}")).collect();
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (even, odd): (Vec<_>, Vec<_>) = (0..200).partition(|i| i % 2 == 0);
+    let pick = |numbers: &[usize]| -> Vec<&String> { numbers.iter().map(|i| &names[*i]).collect() };
+    let by = |affinity: serde_json::Value| story(&words, 1, json!({ "clusterAffinity": affinity })).answer();
+    let expected: Vec<String> = even.iter().map(|i| format!("{}=1", names[*i])).collect();
+    assert_eq!(by(json!({ "clusterNames": pick(&even) })), expected.join(" "));
+    assert_eq!(by(json!({ "exclude": pick(&odd) })), expected.join(" "));
+    assert_eq!(by(json!({ "clusterNames": names, "exclude": pick(&odd) })), expected.join(" "));
+}
+
+#[test]
+fn the_overflow_of_a_term_lets_its_clusters_pass_for_workloads() {
+    let terms = json!({ "clusterAffinities": [{ "affinityName": "own", "clusterNames": ["m1"],
+        "overflowAffinities": [{ "affinityName": "more", "clusterNames": ["m2"] }] }],
+        "replicaScheduling": {
+            "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated" } });
+    story(&["m1 pods=1", "m2 pods=9", "m3 pods=9"], 3, terms).goes("m1=1 m2=2");
+}
+
+#[test]
+fn when_every_affinity_term_fails_the_first_failure_is_the_answer() {
+    let terms = json!({ "clusterAffinities": [
+        { "affinityName": "first", "clusterNames": ["m1"] },
+        { "affinityName": "second", "clusterNames": ["m2"] },
+    ], "replicaScheduling": { "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated" } });
+    let outcome = story(&["m1 no-api", "m2 pods=1"], 3, terms.clone()).run();
+    assert!(matches!(outcome.result, Err(Error::Fit { .. })), "{outcome:?}");
+    assert_eq!(outcome.affinity, None);
+    let outcome = story(&["m1 pods=1", "m2 no-api"], 3, terms).run();
+    assert!(matches!(outcome.result, Err(Error::Unschedulable(_))), "{outcome:?}");
+}
+
+#[test]
+fn unready_clusters_are_kept_out_by_their_taints_only() {
+    story(&["m1", "m2 taint=cluster.karmada.io/not-ready:NoSchedule"], 1, json!({})).goes("m1=1");
+    let placement = json!({ "clusterTolerations": [
+        { "key": "cluster.karmada.io/not-ready", "operator": "Exists", "effect": "NoSchedule" }] });
+    story(&["m1", "m2 taint=cluster.karmada.io/not-ready:NoSchedule"], 1, placement).goes("m1=1 m2=1");
+}
+
+#[test]
+fn locality_is_the_only_score_and_can_be_switched_off() {
+    let one =
+        json!({ "spreadConstraints": [{ "spreadByField": "cluster", "minGroups": 1, "maxGroups": 1 }] });
+    let clusters = ["m1 pods=5", "m2 pods=9"];
+    story(&clusters, 1, one.clone()).had("m1=1").goes("m1=1");
+    story(&clusters, 1, one)
+        .had("m1=1")
+        .with(|s| s.features.plugins = Plugins::parse(["*", "-ClusterLocality"]).unwrap())
+        .goes("m2=1");
+}

@@ -1,3 +1,4 @@
+use api::work::Component;
 use serde_json::{Value, json};
 
 use super::{Story, story};
@@ -105,4 +106,33 @@ fn a_cluster_on_its_way_out_counts() {
     assert_eq!(reason(&leaving, Some(&divided())), Some(Reason::ClusterTerminating));
     let elsewhere = story(&["m1 deleting", "m2"], 3, divided()).had("m2=3");
     assert_eq!(reason(&elsewhere, Some(&divided())), None);
+}
+
+#[test]
+fn a_workload_of_components_without_a_cluster_counts_when_the_gate_is_on() {
+    let component = |name: &str| Component { name: name.into(), replicas: 1, ..Component::default() };
+    let parts = story(&["m1"], 2, divided()).with(|s| {
+        s.features.components = true;
+        s.spec.components = vec![component("a"), component("b")];
+    });
+    assert_eq!(reason(&parts.clone().had("m1=2"), Some(&divided())), None);
+    assert_eq!(reason(&parts, Some(&divided())), Some(Reason::ReplicasChanged));
+    let scaled = parts.had("m1=1");
+    assert_eq!(reason(&scaled, Some(&divided())), Some(Reason::ReplicasChanged), "replicas are compared too");
+}
+
+#[test]
+fn without_a_strategy_replicas_are_not_compared() {
+    let story = story(&["m1"], 4, json!({})).had("m1=3");
+    assert_eq!(reason(&story, Some(&json!({}))), Some(Reason::AlwaysFollowsClusters));
+}
+
+#[test]
+fn the_first_reason_in_order_is_the_one_given() {
+    let all = story(&["m1 deleting"], 4, divided()).had("m1=3").rescheduled();
+    assert_eq!(reason(&all, None), Some(Reason::PlacementChanged));
+    assert_eq!(reason(&all, Some(&divided())), Some(Reason::ReplicasChanged));
+    let settled = story(&["m1 deleting"], 3, divided()).had("m1=3");
+    assert_eq!(reason(&settled.clone().rescheduled(), Some(&divided())), Some(Reason::RescheduleTriggered));
+    assert_eq!(reason(&settled, Some(&divided())), Some(Reason::ClusterTerminating));
 }
