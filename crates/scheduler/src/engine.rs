@@ -115,7 +115,8 @@ impl Engine {
     }
 
     /// Takes the next binding off the queue, reads it through `find`, decides, and counts the decision as
-    /// carried out. Nothing when none waits.
+    /// carried out. Nothing when none waits. Affinity groups are not looked at: there is no cache to find the
+    /// others of a group in.
     pub fn place_next(&self, find: impl FnOnce(&ObjectKey) -> Option<Arc<Object>>) -> Option<Placed> {
         let key = self.queue.try_next()?;
         let decided = find(&key).and_then(|object| {

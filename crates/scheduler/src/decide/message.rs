@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use api::names::taints;
 use scheduling::{Error, Outcome};
 
 use super::{Decision, Settlement};
@@ -10,15 +11,14 @@ use super::{Decision, Settlement};
 /// Success, in words. Upstream's.
 pub(super) const SUCCESS: &str = "Binding has been scheduled successfully.";
 
-/// Refusals by the words in them, and what would help against them.
-const REMEDIES: [(&str, &str); 7] = [
+/// Refusals by the words in them, which are upstream's, and what would help against them.
+const REMEDIES: [(&str, &str); 6] = [
     ("did not have the API resource", "make a cluster serve the kind (install its CRD)"),
-    ("untolerated taint", "tolerate or remove the taint"),
     ("cluster affinity constraint", "let the affinity match more clusters"),
-    ("spread constraint", "give the clusters the property to spread by"),
-    ("process of eviction", "wait for the eviction to end"),
-    ("anti-affinity", "make room in a cluster without the group's other workloads"),
-    ("affinity", "place the group's other workloads where this one may go"),
+    ("process of eviction", "wait until the eviction ends"),
+    ("is being deleted", "join another cluster"),
+    ("anti-affinity group", "join a cluster without the group's other workloads"),
+    ("affinity group", "place the group's other workloads where this one may go"),
 ];
 
 /// The message of the condition `Scheduled`.
@@ -74,13 +74,64 @@ fn fit(outcome: Option<&Outcome>) -> String {
         Some(Err(Error::Fit { reasons, .. })) => reasons,
         _ => &none,
     };
-    let mut helps: Vec<&str> = reasons
-        .keys()
-        .filter_map(|reason| REMEDIES.iter().find(|(words, _)| reason.contains(words)).map(|(_, help)| *help))
-        .collect();
+    let mut helps: Vec<String> = reasons.keys().filter_map(|reason| remedy(reason)).collect();
     helps.dedup();
     if helps.is_empty() {
         return "It is tried again when a cluster comes or changes.".to_owned();
     }
     format!("What would help: {}.", helps.join("; "))
+}
+
+fn remedy(reason: &str) -> Option<String> {
+    if let Some((_, taint)) = reason.split_once("untolerated taint ") {
+        let taint = taint.trim_matches(['{', '}']);
+        let unready = [taints::NOT_READY, taints::UNREACHABLE].iter().any(|key| taint.starts_with(key));
+        return Some(match unready {
+            true => "bring the clusters that are not ready back".to_owned(),
+            false => format!("tolerate or remove taint {taint}"),
+        });
+    }
+    if let Some((_, property)) = reason.split_once("did not have ").filter(|(_, p)| p.ends_with("property")) {
+        return Some(format!("give the clusters a {}", property.trim_end_matches(" property")));
+    }
+    REMEDIES.iter().find(|(words, _)| reason.contains(words)).map(|(_, help)| (*help).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::remedy;
+
+    #[test]
+    fn every_refusal_has_a_remedy() {
+        let of = |reason: &str| remedy(reason).unwrap_or_else(|| panic!("{reason}"));
+        for (reason, expected) in [
+            (
+                "cluster(s) had untolerated taint {gpu=yes:NoSchedule}",
+                "tolerate or remove taint gpu=yes:NoSchedule",
+            ),
+            (
+                "cluster(s) had untolerated taint {cluster.karmada.io/not-ready:NoSchedule}",
+                "bring the clusters that are not ready back",
+            ),
+            ("cluster(s) did not have the API resource", "make a cluster serve the kind (install its CRD)"),
+            (
+                "cluster(s) did not match the placement cluster affinity constraint",
+                "let the affinity match more clusters",
+            ),
+            ("cluster(s) did not have region property", "give the clusters a region"),
+            ("cluster(s) is in the process of eviction", "wait until the eviction ends"),
+            ("cluster(s) is being deleted", "join another cluster"),
+            (
+                "ResourceBinding with the same affinity group does not target this cluster",
+                "place the group's other workloads where this one may go",
+            ),
+            (
+                "cluster already has workload with the same anti-affinity group",
+                "join a cluster without the group's other workloads",
+            ),
+        ] {
+            assert_eq!(of(reason), expected);
+        }
+        assert_eq!(remedy("something else"), None);
+    }
 }
