@@ -18,6 +18,7 @@ use api::names;
 use api::policy::{ClusterAffinity, LabelAnnotationOverrider, Override, OverriderOperator, Overriders};
 use machinery::{Object, ObjectKey};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use image::Image;
 pub use why::{Judgement, RuleJudgement, explain};
@@ -239,10 +240,10 @@ fn apply_overriders(object: &mut Object, overriders: &Overriders) -> Result<(), 
         containers::edit_list(object, "args", overrider).map_err(|p| ("argsOverrider", i, p))?;
     }
     for overrider in &overriders.labels_overrider {
-        edit_labels(object, overrider);
+        edit_strings(object, "labels", overrider);
     }
     for overrider in &overriders.annotations_overrider {
-        edit_annotations(object, overrider);
+        edit_strings(object, "annotations", overrider);
     }
     for (i, overrider) in overriders.field_overrider.iter().enumerate() {
         patch::edit_field(object, overrider).map_err(|p| ("fieldOverrider", i, p))?;
@@ -253,32 +254,26 @@ fn apply_overriders(object: &mut Object, overriders: &Overriders) -> Result<(), 
     Ok(())
 }
 
-/// Adds, replaces or removes labels. Adding overwrites; the other two act on labels that are there.
-fn edit_labels(object: &mut Object, overrider: &LabelAnnotationOverrider) {
-    for (key, value) in &overrider.value {
-        match overrider.operator {
-            OverriderOperator::Add => object.set_label(key, value),
-            OverriderOperator::Replace if object.label(key).is_some() => object.set_label(key, value),
-            OverriderOperator::Replace => {}
-            OverriderOperator::Remove => {
-                object.remove_label(key);
-            }
-        }
+/// Adds, replaces or removes labels or annotations. Adding overwrites; the other two act on keys that are
+/// there. A map that loses its last key stays, empty.
+fn edit_strings(object: &mut Object, map: &str, overrider: &LabelAnnotationOverrider) {
+    if overrider.value.is_empty() {
+        return;
     }
-}
-
-/// [`edit_labels`] for annotations.
-fn edit_annotations(object: &mut Object, overrider: &LabelAnnotationOverrider) {
+    let metadata = object.metadata_mut();
+    if overrider.operator == OverriderOperator::Add && !metadata.get(map).is_some_and(Value::is_object) {
+        metadata.insert(map.into(), Map::new().into());
+    }
+    let Some(strings) = metadata.get_mut(map).and_then(Value::as_object_mut) else { return };
     for (key, value) in &overrider.value {
         match overrider.operator {
-            OverriderOperator::Add => object.set_annotation(key, value),
-            OverriderOperator::Replace if object.annotation(key).is_some() => {
-                object.set_annotation(key, value)
+            OverriderOperator::Add => drop(strings.insert(key.clone(), value.as_str().into())),
+            OverriderOperator::Replace => {
+                if let Some(old) = strings.get_mut(key) {
+                    *old = value.as_str().into();
+                }
             }
-            OverriderOperator::Replace => {}
-            OverriderOperator::Remove => {
-                object.remove_annotation(key);
-            }
+            OverriderOperator::Remove => drop(strings.remove(key)),
         }
     }
 }

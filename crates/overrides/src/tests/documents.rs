@@ -90,6 +90,82 @@ fn yaml_in_a_field_is_patched_by_each_operator() {
 }
 
 #[test]
+fn text_in_yaml_stays_text_for_every_reader() {
+    // Words and numbers of YAML 1.1 and 1.2, and what would be taken for structure.
+    let words = [
+        "yes",
+        "No",
+        "on",
+        "OFF",
+        "y",
+        "N",
+        "true",
+        "null",
+        "~",
+        "",
+        " a",
+        "a ",
+        "#c",
+        "a #c",
+        "a: b",
+        "a:",
+        "- a",
+        "-",
+        "0644",
+        "0o14",
+        "0x1f",
+        "1_000",
+        "1:30",
+        "190:20:30",
+        "1.0",
+        "1e3",
+        "+1",
+        ".5",
+        ".inf",
+        ".NaN",
+        "2001-01-01",
+        "=",
+        "<<",
+        "@a",
+        "`a",
+        "%a",
+        "!a",
+        "&a",
+        "*a",
+        "|",
+        ">",
+        "{a",
+        "[a",
+        "]",
+        "'",
+        "\"",
+        "\\",
+        "\t",
+        "a\nb",
+        "a\n\nb\n",
+        "\n",
+        "a\r\nb",
+        "é",
+        "?",
+        "? a",
+        "a, b",
+        "---",
+        "...",
+    ];
+    for word in words {
+        let text = serde_json::to_string(&json!({ "a": word, "b": 0 })).unwrap();
+        let changed =
+            edited("yaml", &text, json!([{ "subPath": "/b", "operator": "replace", "value": 1 }])).unwrap();
+        let line = changed.lines().next().unwrap();
+        let again = edited("yaml", &changed, json!([{ "subPath": "/b", "operator": "replace", "value": 1 }]))
+            .unwrap();
+        assert_eq!(again, changed, "{word:?} reads as it was written");
+        let back: Value = serde_saphyr::from_str(&changed).unwrap();
+        assert_eq!(back, json!({ "a": word, "b": 1 }), "{line}");
+    }
+}
+
+#[test]
 fn yaml_comes_before_json_and_neither_empties_the_field() {
     let operation = |value: i64| json!([{ "subPath": "/a", "operator": "replace", "value": value }]);
     let both = json!({ "fieldOverrider": [{ "fieldPath": "/data/doc", "yaml": operation(1), "json": operation(2) }] });
