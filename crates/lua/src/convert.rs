@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::{Map, Number, Value as Json};
 
 use crate::error::RuntimeError;
+use crate::limits::RESULT_BYTES;
 use crate::machine::Machine;
 use crate::number;
 use crate::table::{Step, Table};
@@ -63,21 +64,81 @@ static CONVERSIONS: AtomicU64 = AtomicU64::new(1);
 impl Value {
     /// The value as JSON, by the rules of this module: empty tables are `[]`, see `convert`.
     ///
-    /// Fails on functions, sparse arrays, mixed keys, tables that appear more than once, numbers that are not finite
-    /// and nesting deeper than 200 levels.
+    /// Fails on functions, sparse arrays, mixed keys, tables that appear more than once, numbers that are not finite,
+    /// nesting deeper than 200 levels and results of more than 32 MiB.
     pub fn to_json(&self) -> Result<Json, RuntimeError> {
-        encode(self, CONVERSIONS.fetch_add(1, Ordering::Relaxed), 0)
+        let mut encoder = Encoder { visit: CONVERSIONS.fetch_add(1, Ordering::Relaxed), bytes: 0 };
+        encoder.encode(self, 0)
     }
 }
 
-fn encode(value: &Value, visit: u64, depth: usize) -> Result<Json, RuntimeError> {
-    match value {
-        Value::Nil => Ok(Json::Null),
-        Value::Bool(value) => Ok(Json::Bool(*value)),
-        Value::Number(number) => encode_number(*number),
-        Value::String(string) => Ok(Json::String(string.to_text())),
-        Value::Table(table) => encode_table(table, visit, depth),
-        Value::Function(_) => Err(RuntimeError::new("cannot encode function to JSON")),
+struct Encoder {
+    visit: u64,
+    bytes: usize,
+}
+
+impl Encoder {
+    fn encode(&mut self, value: &Value, depth: usize) -> Result<Json, RuntimeError> {
+        match value {
+            Value::Nil => Ok(Json::Null),
+            Value::Bool(value) => Ok(Json::Bool(*value)),
+            Value::Number(number) => encode_number(*number),
+            Value::String(string) => self.text(string).map(Json::String),
+            Value::Table(table) => self.table(table, depth),
+            Value::Function(_) => Err(RuntimeError::new("cannot encode function to JSON")),
+        }
+    }
+
+    /// Strings may be shared, so their bytes in the result have nothing to do with those in the machine.
+    fn text(&mut self, string: &Str) -> Result<String, RuntimeError> {
+        self.bytes += string.as_bytes().len();
+        if self.bytes > RESULT_BYTES {
+            return Err(RuntimeError::new("cannot encode a result that large to JSON"));
+        }
+        Ok(string.to_text())
+    }
+
+    fn table(&mut self, table: &Table, depth: usize) -> Result<Json, RuntimeError> {
+        if table.visited(self.visit) {
+            return Err(RuntimeError::new("cannot encode recursively nested tables to JSON"));
+        }
+        if depth > NESTING {
+            return Err(RuntimeError::new("cannot encode tables nested too deeply to JSON"));
+        }
+        match table.next_from(Step::Array(0)) {
+            None => Ok(Json::Array(Vec::new())),
+            Some((Value::Number(_), ..)) => self.array(table, depth),
+            Some((Value::String(_), ..)) => self.object(table, depth),
+            Some(_) => Err(invalid_keys()),
+        }
+    }
+
+    fn array(&mut self, table: &Table, depth: usize) -> Result<Json, RuntimeError> {
+        let mut items = Vec::with_capacity(table.array_len());
+        let mut expected = 1.0;
+        let mut step = Step::Array(0);
+        while let Some((key, value, next)) = table.next_from(step) {
+            match key {
+                Value::Number(key) if key == expected => {}
+                Value::Number(_) => return Err(RuntimeError::new("cannot encode sparse array")),
+                _ => return Err(invalid_keys()),
+            }
+            items.push(self.encode(&value, depth + 1)?);
+            expected += 1.0;
+            step = next;
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn object(&mut self, table: &Table, depth: usize) -> Result<Json, RuntimeError> {
+        let mut members = Map::new();
+        let mut step = Step::Array(0);
+        while let Some((key, value, next)) = table.next_from(step) {
+            let Value::String(key) = key else { return Err(invalid_keys()) };
+            members.insert(self.text(&key)?, self.encode(&value, depth + 1)?);
+            step = next;
+        }
+        Ok(Json::Object(members))
     }
 }
 
@@ -91,49 +152,6 @@ fn encode_number(number: f64) -> Result<Json, RuntimeError> {
     }
 }
 
-fn encode_table(table: &Table, visit: u64, depth: usize) -> Result<Json, RuntimeError> {
-    if table.visited(visit) {
-        return Err(RuntimeError::new("cannot encode recursively nested tables to JSON"));
-    }
-    if depth > NESTING {
-        return Err(RuntimeError::new("cannot encode tables nested too deeply to JSON"));
-    }
-    match table.next_from(Step::Array(0)) {
-        None => Ok(Json::Array(Vec::new())),
-        Some((Value::Number(_), ..)) => encode_array(table, visit, depth),
-        Some((Value::String(_), ..)) => encode_object(table, visit, depth),
-        Some(_) => Err(invalid_keys()),
-    }
-}
-
 fn invalid_keys() -> RuntimeError {
     RuntimeError::new("cannot encode mixed or invalid key types")
-}
-
-fn encode_array(table: &Table, visit: u64, depth: usize) -> Result<Json, RuntimeError> {
-    let mut items = Vec::with_capacity(table.len());
-    let mut expected = 1.0;
-    let mut step = Step::Array(0);
-    while let Some((key, value, next)) = table.next_from(step) {
-        match key {
-            Value::Number(key) if key == expected => {}
-            Value::Number(_) => return Err(RuntimeError::new("cannot encode sparse array")),
-            _ => return Err(invalid_keys()),
-        }
-        items.push(encode(&value, visit, depth + 1)?);
-        expected += 1.0;
-        step = next;
-    }
-    Ok(Json::Array(items))
-}
-
-fn encode_object(table: &Table, visit: u64, depth: usize) -> Result<Json, RuntimeError> {
-    let mut members = Map::new();
-    let mut step = Step::Array(0);
-    while let Some((key, value, next)) = table.next_from(step) {
-        let Value::String(key) = key else { return Err(invalid_keys()) };
-        members.insert(key.to_text(), encode(&value, visit, depth + 1)?);
-        step = next;
-    }
-    Ok(Json::Object(members))
 }

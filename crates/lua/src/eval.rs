@@ -95,6 +95,7 @@ impl Machine<'_> {
             Returns::One(value) => self.stack.push(value),
             Returns::Many(values) => {
                 self.charge(values.len() as u64)?;
+                self.has_room(values.len())?;
                 self.stack.extend(values);
             }
         }
@@ -151,6 +152,8 @@ impl Machine<'_> {
     }
 
     fn no_table(&mut self, object: &Value, key: &str, line: u32) -> RuntimeError {
+        // A long key would make a long message.
+        let key: String = key.chars().take(200).collect();
         let kind = object.type_name();
         self.fail(line, format!("attempt to index a non-table object({kind}) with key '{key}'"))
     }

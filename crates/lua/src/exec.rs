@@ -61,6 +61,7 @@ impl Machine<'_> {
     fn run_body(&mut self, closure: &Rc<Closure>, base: usize, cells: usize) -> Result<Flow> {
         let proto = &closure.proto;
         self.push_frame(&closure.program);
+        self.has_room(proto.slots)?;
         let mut varargs = Vec::new();
         if self.stack.len() > base + proto.params {
             if proto.vararg {
@@ -79,7 +80,14 @@ impl Machine<'_> {
             }
         }
         let frame = Frame { base, cells, closure, varargs: &varargs };
-        self.block(&frame, &proto.body)
+        if varargs.is_empty() {
+            return self.block(&frame, &proto.body);
+        }
+        let bytes = size_of_val(varargs.as_slice());
+        self.budget.take(bytes)?;
+        let flow = self.block(&frame, &proto.body);
+        self.budget.give_back(bytes);
+        flow
     }
 
     fn block(&mut self, frame: &Frame<'_>, block: &Block) -> Result<Flow> {

@@ -21,6 +21,16 @@ pub const STEPS_PER_QUESTION: u64 = 4_096;
 /// String bytes that cost one step.
 pub const BYTES_PER_STEP: usize = 32;
 
+/// Empty places of a table that are passed over for one step.
+const PLACES_PER_STEP: usize = 16;
+
+/// Values that the running functions may hold in their variables and arguments together. gopher-lua has room for some
+/// five thousand.
+pub(crate) const STACK_VALUES: usize = 1 << 16;
+
+/// Bytes a JSON result may have: more than any API object, far less than a table of large shared strings.
+pub(crate) const RESULT_BYTES: usize = 32 << 20;
+
 /// Bytes of the host's stack a run may use: half of what a thread of the runtime or of a test has.
 const HOST_STACK_BYTES: usize = 1 << 20;
 
@@ -99,12 +109,14 @@ pub enum Limit {
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: Cell<usize>,
+    /// Steps that tables did on their own and that the machine has not charged yet.
+    work: Cell<u64>,
     allowed: usize,
 }
 
 impl Budget {
     pub(crate) fn new(allowed: usize) -> Rc<Self> {
-        Rc::new(Self { used: Cell::new(0), allowed })
+        Rc::new(Self { used: Cell::new(0), work: Cell::new(0), allowed })
     }
 
     /// Takes `bytes`, before they are allocated.
@@ -115,6 +127,21 @@ impl Budget {
         }
         self.used.set(used);
         Ok(())
+    }
+
+    /// Notes that a table passed over so many places.
+    pub(crate) fn passed(&self, places: usize) {
+        if places >= PLACES_PER_STEP {
+            self.work.set(self.work.get() + (places / PLACES_PER_STEP) as u64);
+        }
+    }
+
+    /// The noted steps, which the caller charges.
+    pub(crate) fn take_work(&self) -> u64 {
+        match self.work.get() {
+            0 => 0,
+            _ => self.work.take(),
+        }
     }
 
     pub(crate) fn give_back(&self, bytes: usize) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{CompileError, Error, RuntimeError, Thrown};
 use crate::library;
-use crate::limits::{BYTES_PER_STEP, Budget, HostStack, Limit, Limits, STEPS_PER_QUESTION};
+use crate::limits::{BYTES_PER_STEP, Budget, HostStack, Limit, Limits, STACK_VALUES, STEPS_PER_QUESTION};
 use crate::parser::{self, Code};
 use crate::table::Table;
 use crate::value::{Callable, Cell, Closure, Function, Returns, Str, Value};
@@ -252,7 +252,7 @@ impl<'a> Machine<'a> {
 
     /// Uses up steps.
     pub(crate) fn charge(&mut self, steps: u64) -> Result<(), RuntimeError> {
-        self.steps = self.steps.saturating_add(steps);
+        self.steps = self.steps.saturating_add(steps).saturating_add(self.budget.take_work());
         if self.steps < self.next_question { Ok(()) } else { self.question() }
     }
 
@@ -304,6 +304,14 @@ impl<'a> Machine<'a> {
             // The next call from outside may come from elsewhere on the host's stack.
             self.host_stack = None;
         }
+    }
+
+    /// Whether so many more values may lie on the stack.
+    pub(crate) fn has_room(&self, values: usize) -> Result<(), RuntimeError> {
+        if self.stack.len().saturating_add(values) > STACK_VALUES {
+            return Err(RuntimeError::limit(Limit::Depth));
+        }
+        Ok(())
     }
 
     // Calls.
@@ -399,7 +407,7 @@ impl<'a> Machine<'a> {
             Some(position) => format!("{position} {message}"),
             None => message,
         };
-        RuntimeError::value(Value::String(Str::short(text.as_bytes())))
+        self.owned_string(text.into_bytes()).map_or_else(|limit| limit, RuntimeError::value)
     }
 
     // Modules.

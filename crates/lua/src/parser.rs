@@ -237,6 +237,9 @@ impl Parser<'_> {
                 Kind::Symbol("::") => self.label(statements.len())?,
                 _ => statements.push(self.nested(Self::statement)?),
             }
+            if let Some(problem) = self.scope().overflow() {
+                return Err(self.error(problem));
+            }
         }
     }
 

@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use crate::ast::{Block, Capture, Expr, Item, Proto, Slot, Stmt};
 
+/// Locals that are visible at a time, upvalues, and labels of one function. gopher-lua's registers end at about as many
+/// locals.
+const NAMES: usize = 250;
+
 /// A function under construction.
 #[derive(Default)]
 pub(crate) struct FunctionScope {
@@ -145,6 +149,19 @@ impl FunctionScope {
             block.gotos.push((name, line));
         }
         name
+    }
+
+    /// What the function has too many of.
+    pub(crate) fn overflow(&self) -> Option<&'static str> {
+        if self.active.len() > NAMES {
+            Some("too many local variables")
+        } else if self.upvalues.len() > NAMES {
+            Some("too many upvalues")
+        } else if self.label_names.len() > NAMES {
+            Some("too many labels")
+        } else {
+            None
+        }
     }
 
     /// The finished function.

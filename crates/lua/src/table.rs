@@ -238,7 +238,9 @@ impl Table {
     /// The border that `#` gives: the position of the last value of the array that is not nil.
     pub fn len(&self) -> usize {
         let data = self.data();
-        data.array.iter().rposition(|value| !value.is_nil()).map_or(0, |at| at + 1)
+        let len = data.array.iter().rposition(|value| !value.is_nil()).map_or(0, |at| at + 1);
+        self.0.budget.passed(data.array.len() - len);
+        len
     }
 
     /// Whether there is no key at all.
@@ -319,17 +321,32 @@ impl Table {
             Value::Number(number) if *number > 0.0 && *number < ARRAY_KEYS => {
                 match number::as_integer(*number) {
                     Some(integer) => usize::try_from(integer).unwrap_or(0),
-                    None => return data.after(key),
+                    None => return self.after(&data, key),
                 }
             }
-            _ => return data.after(key),
+            _ => return self.after(&data, key),
         };
-        data.from(Step::Array(from)).map(|(key, value, _)| (key, value))
+        self.walk(&data, Step::Array(from)).map(|(key, value, _)| (key, value))
     }
 
     /// Like `next`, with a cursor instead of a key.
     pub(crate) fn next_from(&self, step: Step) -> Option<(Value, Value, Step)> {
-        self.data().from(step)
+        self.walk(&self.data(), step)
+    }
+
+    fn walk(&self, data: &Data, step: Step) -> Option<(Value, Value, Step)> {
+        let found = data.from(step);
+        let end = match &found {
+            Some((_, _, end)) => data.place(*end),
+            None => data.array.len() + data.entries.len(),
+        };
+        self.0.budget.passed(end.saturating_sub(data.place(step)));
+        found
+    }
+
+    fn after(&self, data: &Data, key: &Value) -> Option<(Value, Value)> {
+        let at = data.find(key).unwrap_or(0) + 1;
+        self.walk(data, Step::Hash(at)).map(|(key, value, _)| (key, value))
     }
 }
 
@@ -363,9 +380,12 @@ impl Data {
         None
     }
 
-    fn after(&self, key: &Value) -> Option<(Value, Value)> {
-        let at = self.find(key).unwrap_or(0) + 1;
-        self.from(Step::Hash(at)).map(|(key, value, _)| (key, value))
+    /// How many places lie before a step.
+    fn place(&self, step: Step) -> usize {
+        match step {
+            Step::Array(at) => at,
+            Step::Hash(at) => self.array.len() + at,
+        }
     }
 
     fn find(&self, key: &Value) -> Option<usize> {

@@ -248,7 +248,7 @@ fn unpack(machine: &mut Machine<'_>, values: &[Value]) -> Result<Returns> {
         return Ok(Returns::Zero);
     }
     let count = u64::try_from(end.saturating_sub(start)).unwrap_or(u64::MAX).saturating_add(1);
-    machine.budget.take(usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(size_of::<Value>()))?;
+    machine.has_room(usize::try_from(count).unwrap_or(usize::MAX))?;
     machine.charge(count)?;
     Ok(Returns::Many((start..=end).map(|position| table.get_position(position)).collect()))
 }

@@ -67,7 +67,7 @@ fn byte(machine: &mut Machine<'_>, values: &[Value]) -> Result<Returns> {
     let start = start_index(bytes.len(), start);
     let part = bytes.get(start..end).unwrap_or(&[]);
     machine.charge(part.len() as u64)?;
-    machine.budget.take(size_of_val(part) * size_of::<Value>())?;
+    machine.has_room(part.len())?;
     Ok(Returns::Many(part.iter().map(|byte| Value::Number(f64::from(*byte))).collect()))
 }
 

@@ -79,7 +79,6 @@ fn growing_tables_end_at_the_memory_limit() {
         "for i = 1, 1e9 do _G[i] = i end",
         "for i = 1, 1e9 do math[-i] = i end",
         "for i = 1, 1e9 do package.loaded[i] = i end",
-        "return unpack({}, 1, 1e8)",
         "local f while true do local g = f f = function() return g end end",
     ] {
         let limits = Limits { instructions: 100_000_000, ..small() };
@@ -192,6 +191,55 @@ fn deep_tables_and_closures_are_freed_without_recursion() {
     assert_eq!(
         run("local f for i = 1, 100000 do local g = f f = function() return g end end return 'ok'"),
         "ok"
+    );
+}
+
+#[test]
+fn walking_over_what_was_removed_costs_steps() {
+    let limits = Limits { instructions: 2_000_000, ..Limits::default() };
+    let fill = "local t = {} for i = 1, 50000 do t['k' .. i] = 1 t[i] = 1 end \
+        for i = 1, 50000 do t['k' .. i] = nil t[i] = nil end local n = 0 ";
+    for scan in [
+        "while true do next(t) n = n + 1 end",
+        "while true do n = n + #t end",
+        "while true do for k in pairs(t) do end end",
+    ] {
+        let before = std::cell::Cell::new(0);
+        let expired = || {
+            before.set(before.get() + 1);
+            before.get() > 1000
+        };
+        let limits = Limits { expired: Some(&expired), ..limits };
+        assert_eq!(
+            limit_of(&format!("{fill}{scan}"), limits),
+            Some(Limit::Instructions(2_000_000)),
+            "{scan}"
+        );
+    }
+}
+
+#[test]
+fn many_arguments_end_at_the_stack() {
+    for source in [
+        "return unpack({}, 1, 100000)",
+        "return (('x'):rep(100000)):byte(1, -1)",
+        "local function f(...) return f(1, ...) + 1 end return f(unpack({}, 1, 60000))",
+        "local function f(n, ...) return {f(n + 1, ...)} end return f(1, unpack({}, 1, 60000))",
+    ] {
+        let limit = limit_of(source, Limits::default());
+        assert!(matches!(limit, Some(Limit::Depth | Limit::Memory(_))), "{source}: {limit:?}");
+    }
+    assert_eq!(run("return select('#', unpack({}, 1, 10000))"), "10000");
+}
+
+#[test]
+fn messages_about_long_keys_are_short() {
+    let source = "local big = ('x'):rep(100000) local ok, e = pcall(function() local x; return x[big] end) return #e < 400";
+    assert_eq!(run(source), "true");
+    let source = "local t = {} for i = 1, 1e9 do local _, e = pcall(error, ('x'):rep(1000)) t[i] = e end";
+    assert_eq!(
+        limit_of(source, Limits { memory: 1 << 20, ..Limits::default() }),
+        Some(Limit::Memory(1 << 20))
     );
 }
 

@@ -129,6 +129,17 @@ fn sources_nested_without_end_are_refused() {
 }
 
 #[test]
+fn functions_have_a_bounded_number_of_names() {
+    let locals: String = (0..300).map(|i| format!("local v{i} = {i} ")).collect();
+    let error = Chunk::compile("wide", &locals).expect_err("too many");
+    assert!(error.message.contains("too many local variables"), "{error}");
+    let blocks: String = (0..300).map(|i| format!("do local v{i} = {i} end ")).collect();
+    assert!(Chunk::compile("wide", &blocks).is_ok());
+    let labels: String = (0..300).map(|i| format!("::l{i}:: x = 1 ")).collect();
+    assert!(Chunk::compile("wide", &labels).is_err());
+}
+
+#[test]
 fn long_flat_sources_are_fine() {
     let concat = format!("return #(''{})", "..'a'".repeat(10_000));
     let arms = format!(
