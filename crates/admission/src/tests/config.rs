@@ -45,6 +45,36 @@ fn every_script_must_compile() {
 }
 
 #[test]
+fn a_script_of_any_length_and_depth_is_judged() {
+    let n = 100_000;
+    for (before, part, after) in [
+        ("return ", "(", ""),
+        ("return ", "{", ""),
+        ("return ", "not ", "x"),
+        ("return ", "- ", "x"),
+        ("return 1", "+1", ""),
+        ("return 1", "..1", ""),
+        ("return 1", "^1", ""),
+        ("return x", ".y", ""),
+        ("return x", "()", ""),
+        ("return x", "[x", ""),
+        ("", "do ", ""),
+        ("", "if x then ", ""),
+        ("if x then ", "elseif x then ", "end"),
+        ("", "function f() ", ""),
+        ("return ", "function() return ", ""),
+        ("x = 'a'", "; x = 'a'", ""),
+        ("--[[", "[[", "]]"),
+        ("local x", ", x", ""),
+        ("x", ", x", " = 1"),
+    ] {
+        let script = format!("{before}{}{after}", part.repeat(n));
+        // Taken or refused: either will do, as long as there is an answer.
+        let _ = super::refusal(&customization("x", "A", json!({ "retention": { "luaScript": script } })));
+    }
+}
+
+#[test]
 fn every_script_that_does_not_compile_is_named() {
     let bad = json!({ "luaScript": "function" });
     let refusal =

@@ -190,6 +190,31 @@ fn a_field_that_is_no_text_or_no_document_is_an_error() {
 }
 
 #[test]
+fn a_document_made_to_exhaust_its_reader_is_an_error() {
+    let operation = json!([{ "subPath": "/a", "operator": "add", "value": 1 }]);
+    let mut bomb = "l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for i in 1..12 {
+        bomb += &format!("l{i}: &l{i} [{}]\n", vec![format!("*l{}", i - 1); 10].join(", "));
+    }
+    for (format, text) in [
+        ("yaml", "[".repeat(100_000)),
+        ("yaml", "{a: ".repeat(100_000)),
+        ("yaml", "- ".repeat(100_000)),
+        ("yaml", bomb),
+        ("json", "[".repeat(100_000)),
+        ("json", "{\"a\":".repeat(100_000)),
+    ] {
+        let error = edited(format, &text, operation.clone()).unwrap_err();
+        assert!(error.contains("is not"), "{error:.200}");
+    }
+    let deep = format!("{{\"a\":0,\"b\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(
+        edited("json", &deep, operation).unwrap().starts_with("{\"a\":1,"),
+        "what is not changed is not read"
+    );
+}
+
+#[test]
 fn a_failed_operation_in_a_field_names_its_place() {
     let error = edited("json", "{}", json!([{ "subPath": "/a/b", "operator": "remove" }])).unwrap_err();
     assert_eq!(
