@@ -4,10 +4,14 @@ mod adaptation;
 mod aggregation;
 mod cluster_scope;
 mod conflicts;
+mod dependencies;
+mod interpretation;
 mod kinds;
 mod placement;
 mod policies;
 mod removal;
+mod retention;
+mod services;
 
 use std::collections::BTreeMap;
 
