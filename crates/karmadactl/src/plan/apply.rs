@@ -28,6 +28,8 @@ pub(crate) fn applied(file: &Object, live: &Object) -> Object {
     for field in ["creationTimestamp", "resourceVersion", "uid", "generation", "managedFields"] {
         metadata.remove(field);
     }
+    // kubectl always writes an annotation, so that the map never goes as a whole.
+    metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
     let merged = merge(last.as_ref(), wanted.value(), live.value(), lists);
     Object::from_value(merged).unwrap_or(wanted)
 }
@@ -135,6 +137,18 @@ mod tests {
             json!([{ "name": "a", "image": "2", "filled": 1 }, { "name": "b" }, { "name": "side" }]),
         );
         assert_eq!(spec("policy.karmada.io/v1alpha1"), file["list"]);
+    }
+
+    #[test]
+    fn annotations_of_others_stay_when_the_file_has_none() {
+        let mut live = object("apps/v1", json!({}), None);
+        let last = json!({ "metadata": { "annotations": { "mine": "1" } } });
+        live.set_annotation(LAST_APPLIED, &last.to_string());
+        live.set_annotation("mine", "1");
+        live.set_annotation("propagationpolicy.karmada.io/name", "web");
+        let applied = applied(&object("apps/v1", json!({}), None), &live);
+        assert_eq!(applied.annotation("propagationpolicy.karmada.io/name"), Some("web"));
+        assert_eq!(applied.annotation("mine"), None);
     }
 
     #[test]

@@ -143,4 +143,5 @@ fn change(
     }
     binding::set_specification(&mut attached, &new, (!is_new).then_some(&old));
     course.binding_after = Some(attached);
+    course.is_followed = true;
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use admission::{Operation, Options, Source};
 use anyhow::{Context as _, Result, anyhow, bail};
-use api::Resource as _;
 use client::{ApiResource, Client, Discovered};
 use clock::Clock;
 use kube::api::PostParams;
@@ -15,6 +14,9 @@ use machinery::{GroupVersionResource, Object};
 use super::apply::applied;
 use super::world::{Change, Role};
 use crate::told;
+
+/// A namespace that every control plane has.
+const EXISTING_NAMESPACE: &str = "default";
 
 /// What the files do to the control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +94,28 @@ impl Asked<'_> {
             self.new_namespaces.insert(object.name().to_owned());
         }
         if self.new_namespaces.contains(object.namespace()) {
-            return locally(object);
+            return self.create_in_new_namespace(resource, object).await;
         }
         self.ask(resource, &object, None).await
+    }
+
+    /// The object in a namespace that does not exist yet: the server would refuse it for that alone. Policies
+    /// get their defaults and checks here; other objects are shown to the server in a namespace that exists.
+    async fn create_in_new_namespace(&self, resource: &ApiResource, object: Object) -> Result<Object> {
+        if Role::of(&object) != Role::Template {
+            return locally(object);
+        }
+        let namespace = object.namespace().to_owned();
+        let mut elsewhere = object.clone();
+        elsewhere.set("/metadata/namespace", EXISTING_NAMESPACE);
+        match self.ask(resource, &elsewhere, None).await {
+            Ok(mut filled_in) => {
+                filled_in.set("/metadata/namespace", namespace);
+                Ok(filled_in)
+            }
+            // The name may be taken there, or a quota used up; that says nothing about the object.
+            Err(_) => Ok(object),
+        }
     }
 
     /// Sends the object with `dryRun`; as a replacement when it has a name on the server.
@@ -116,15 +137,11 @@ impl Asked<'_> {
     }
 }
 
-/// The object in a namespace that does not exist yet: the server would refuse it for that alone. Policies get
-/// their defaults and checks here; other kinds stay as they are.
+/// A new policy with its defaults, checked.
 fn locally(mut object: Object) -> Result<Object> {
-    if Role::of(&object) == Role::Template {
-        return Ok(object);
-    }
     let (gvk, namespace) = (object.gvk(), object.namespace().to_owned());
-    let (options, mut ids) =
-        (Options::default(), || format!("planned-{}", api::policy::PropagationPolicy::KIND.kind));
+    let id = format!("planned-{}-{}", object.namespace(), object.name());
+    let (options, mut ids) = (Options::default(), || id.clone());
     let mut source = Source { options: &options, now: Clock::system().now(), ids: &mut ids };
     let denied = |(_, denial): (&str, admission::Denial)| anyhow!("{}", denial.message);
     admission::mutate(&gvk, Operation::Create, &namespace, &mut object, None, &mut source).map_err(denied)?;

@@ -1,10 +1,11 @@
 //! From what is and what is to change to a plan. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use api::Scope;
-use api::policy::Policy;
-use machinery::Object;
+use api::policy::{Override, Policy};
+use machinery::{Object, ObjectKey};
 use matching::{Claimant, PolicyRef};
 use propagation::{BindingKey, Source, Target, TemplateKey, Wanted, binding_id_label, placement};
 use serde_json::Value;
@@ -25,8 +26,8 @@ pub(crate) fn plan(world: &World, changes: &[Change]) -> Result<Plan, machinery:
     let after = world.state.with(changes)?;
     let delta = Delta::between(&world.state, &after);
     let courses = play(world, &after, &delta);
-    let overridden = changes.iter().any(|change| matches!(Role::of(change.object()), Role::Override(_)));
-    let compared = Comparison { world, after: &after, overridden };
+    let overrides = changed_overrides(&world.state, &after);
+    let compared = Comparison { world, after: &after, overrides };
     let objects: Vec<Planned> =
         courses.iter().filter_map(|(key, course)| compared.planned(key, course)).collect();
     let files = changes.iter().map(|change| file_change(world, change)).collect();
@@ -142,12 +143,36 @@ fn same_spec<T: PartialEq, E>(one: &Object, other: &Object, read: impl Fn(&Objec
     matches!((read(one), read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
+/// The override policies of which the specification changes, before and after.
+fn changed_overrides(before: &State, after: &State) -> Vec<Arc<Override>> {
+    let keys: BTreeSet<&(Scope, ObjectKey)> = before.overrides.keys().chain(after.overrides.keys()).collect();
+    let sides = keys.into_iter().map(|key| [before.overrides.get(key), after.overrides.get(key)]);
+    let changed = sides.filter(|[old, new]| old.map(|policy| &policy.spec) != new.map(|policy| &policy.spec));
+    changed.flatten().flatten().cloned().collect()
+}
+
+/// Whether an override policy makes the copies of a template anew when it changes. Labels are compared when they
+/// are made.
+pub(crate) fn may_select(policy: &Override, template: &TemplateKey) -> bool {
+    let (namespace, selectors) = (&policy.metadata.namespace, &policy.spec.resource_selectors);
+    let api_version = template.kind.api_version();
+    let in_reach = namespace.is_empty() || *namespace == template.key.namespace;
+    in_reach
+        && (selectors.is_empty()
+            || selectors.iter().any(|s| {
+                s.kind == template.kind.kind
+                    && s.api_version == api_version
+                    && (s.namespace.is_empty() || s.namespace == template.key.namespace)
+                    && (s.name.is_empty() || s.name == template.key.name)
+            }))
+}
+
 /// Compares what would be in the clusters with what is.
 struct Comparison<'a> {
     world: &'a World,
     after: &'a State,
-    /// Whether override policies are among the changes.
-    overridden: bool,
+    /// The override policies that change, as they were and as they will be.
+    overrides: Vec<Arc<Override>>,
 }
 
 /// The copy for one cluster.
@@ -159,7 +184,8 @@ struct Made {
 impl Comparison<'_> {
     /// What happens to a template; nothing when nothing does.
     fn planned(&self, key: &TemplateKey, course: &Course) -> Option<Planned> {
-        if !self.overridden
+        let is_overridden = self.overrides.iter().any(|policy| may_select(policy, key));
+        if !is_overridden
             && !course.has_changed
             && course.notes.is_empty()
             && course.binding_before == course.binding_after
@@ -168,18 +194,21 @@ impl Comparison<'_> {
             return None;
         }
         let binding = binding_key(course)?;
-        let before = self.copies(
+        let mut before = self.copies(
             &binding,
             &self.world.state,
             course.before.as_deref(),
             course.binding_before.as_ref(),
         );
+        self.as_recorded(&mut before);
         // Override policies make the copies anew, whoever governs the template.
-        let is_followed = course.is_followed || self.overridden;
-        let template_after = if is_followed { &course.after } else { &course.before };
-        let after =
-            self.copies(&binding, self.after, template_after.as_deref(), course.binding_after.as_ref());
-        let clusters = self.clusters(course, &before, &after);
+        let clusters = if course.is_followed || is_overridden {
+            let after =
+                self.copies(&binding, self.after, course.after.as_deref(), course.binding_after.as_ref());
+            self.clusters(course, &before, &after)
+        } else {
+            Vec::new()
+        };
         let policy = Transition {
             before: course.owner_before.as_ref().map(PolicyRef::from),
             after: course.owner_after.as_ref().map(PolicyRef::from),
@@ -311,7 +340,6 @@ impl Comparison<'_> {
         if new.is_some_and(|new| new.suspended) {
             notes.push("dispatching is suspended: nothing reaches the cluster for now".into());
         }
-        let in_cluster = old.map(|old| self.in_cluster(old).unwrap_or_else(|| old.manifest.clone()));
         let replicas = |made: Option<&Made>| made.map(|made| made.replicas);
         Some(PlannedCopy {
             cluster: cluster.into(),
@@ -319,7 +347,7 @@ impl Comparison<'_> {
             actions,
             overrides: Transition { before: old.map(applied), after: new.map(applied) },
             manifest: Transition {
-                before: in_cluster.as_ref().map(shown),
+                before: old.map(|old| shown(&old.manifest)),
                 after: new.map(|new| shown(&new.manifest)),
             },
             notes,
@@ -377,12 +405,17 @@ impl Comparison<'_> {
         }
     }
 
-    /// The manifest that the cluster's Work holds.
-    fn in_cluster(&self, wanted: &Wanted) -> Option<Object> {
-        let work = self.world.works.get(&wanted.key())?;
-        let is_same = wanted.labels.iter().all(|(key, value)| work.label(key) == Some(value));
-        let manifest = work.at("/spec/workload/manifests/0").filter(|_| is_same)?;
-        Object::from_value(manifest.clone()).ok()
+    /// Puts what the Works hold in the place of what the controllers would put there today: a Work follows its
+    /// template only when something makes it.
+    fn as_recorded(&self, copies: &mut BTreeMap<String, Made>) {
+        for wanted in copies.values_mut().filter_map(|made| made.wanted.as_mut().ok()) {
+            let Some(work) = self.world.works.get(&wanted.key()) else { continue };
+            let is_same = wanted.labels.iter().all(|(key, value)| work.label(key) == Some(value));
+            let manifest = work.at("/spec/workload/manifests/0").filter(|_| is_same);
+            if let Some(Ok(manifest)) = manifest.cloned().map(Object::from_value) {
+                wanted.manifest = manifest;
+            }
+        }
     }
 }
 

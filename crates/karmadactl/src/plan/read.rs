@@ -16,6 +16,7 @@ use matching::Claimant;
 use propagation::{BindingKey, Gates, TemplateKey, binding, binding_id_label, policy_id_label};
 
 use super::dependencies::references;
+use super::planner::may_select;
 use super::world::{Change, Delta, Role, State, World};
 use crate::why::list;
 
@@ -223,22 +224,9 @@ fn add_claimed(wanted: &mut Wanted, world: &World, policy: &Policy) {
 
 /// The templates with a binding that an override policy may select.
 fn add_overridden(wanted: &mut Wanted, world: &World, policy: &Override) {
-    let namespace = &policy.metadata.namespace;
-    for binding in world.bindings.values() {
-        let template = TemplateKey::of_binding(binding);
-        let api_version = template.kind.api_version();
-        let is_meant = |s: &ResourceSelector| {
-            s.kind == template.kind.kind
-                && s.api_version == api_version
-                && (s.namespace.is_empty() || s.namespace == template.key.namespace)
-                && (s.name.is_empty() || s.name == template.key.name)
-        };
-        let selectors = &policy.spec.resource_selectors;
-        let in_reach = namespace.is_empty() || *namespace == template.key.namespace;
-        if in_reach && (selectors.is_empty() || selectors.iter().any(is_meant)) {
-            wanted.insert((template.kind, template.key.namespace));
-        }
-    }
+    let templates = world.bindings.values().map(TemplateKey::of_binding);
+    let selected = templates.filter(|template| may_select(policy, template));
+    wanted.extend(selected.map(|template| (template.kind, template.key.namespace)));
 }
 
 /// What the templates that have been read refer to, if anything propagates dependencies.

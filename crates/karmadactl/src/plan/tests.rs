@@ -699,6 +699,34 @@ fn a_dependency_that_changes_is_updated_where_it_is_needed() {
 }
 
 #[test]
+fn a_copy_that_has_fallen_behind_catches_up_with_its_next_change() {
+    let mut world = settled([deployment("web", 1), pp("web", "web", on(&["m1"]))]);
+    let mut stale = Object::new(
+        "work.karmada.io/v1alpha1",
+        "Work",
+        "karmada-es-m1",
+        &api::naming::work("Deployment", "shop", "web"),
+    );
+    stale.set_label("resourcebinding.karmada.io/permanent-id", "planned-web");
+    let mut manifest = deployment("web", 1);
+    manifest.metadata_mut().remove("uid");
+    manifest.set_label("app", "old");
+    stale.set("/spec/workload/manifests", json!([manifest]));
+    world.works.insert(stale.key(), stale);
+    check(
+        &world,
+        &put([pp("web", "web", on(&["m1", "m2"]))]),
+        expect![[r#"
+            OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
+            Deployment shop/web   pp/web   m1        1          update   -
+                                           m2        - -> 1     create   -
+
+            1 object: 1 copy created, 1 copy updated.
+        "#]],
+    );
+}
+
+#[test]
 fn a_settled_world_plans_nothing_and_carrying_a_plan_out_settles_it() {
     let all = || {
         policy(
