@@ -15,7 +15,10 @@ use serde_json::json;
 fn cluster(index: usize) -> Cluster {
     let mut cluster = Cluster::default();
     cluster.metadata.name = format!("member-{index:05}");
-    cluster.metadata.labels.insert("env".into(), if index.is_multiple_of(10) { "test" } else { "prod" }.into());
+    cluster
+        .metadata
+        .labels
+        .insert("env".into(), if index.is_multiple_of(10) { "test" } else { "prod" }.into());
     cluster.spec.region = format!("region-{}", index % 8);
     cluster.status.api_enablements = (0..60)
         .map(|group| ApiEnablement {

@@ -48,8 +48,11 @@ fn a_failure_says_itself_in_one_line_too() {
         3,
         dynamic(),
     )));
-    expect!["0 of 1 clusters: 1 replicas short: 3 to place, room for 2"]
-        .assert_eq(&short(&story(&["m1 pods=2"], 3, dynamic())));
+    expect!["0 of 1 clusters: 1 replicas short: 3 to place, room for 2"].assert_eq(&short(&story(
+        &["m1 pods=2"],
+        3,
+        dynamic(),
+    )));
     expect![""].assert_eq(&crate::Trace::default().short(&Ok(Vec::new())));
 }
 
