@@ -52,7 +52,7 @@ pub(crate) fn validate_customization(request: &Validation<'_>, world: &World<'_>
         if let Err(error) = lua::Chunk::compile(field, source) {
             let path = format!("spec.customizations.{field}.luaScript");
             let detail = format!("the script for {operation} does not compile: {error}");
-            causes.push(Cause::invalid(path, &json!(source), &detail));
+            causes.push(Cause::invalid(path, &json!(excerpt(source)), &detail));
         }
     }
     Denial::unless_empty(causes)?;
@@ -74,6 +74,16 @@ pub(crate) fn validate_customization(request: &Validation<'_>, world: &World<'_>
         }
     }
     Ok(())
+}
+
+/// How much of a script a refusal repeats, in characters.
+const EXCERPT_LEN_MAX: usize = 60;
+
+fn excerpt(source: &str) -> String {
+    match source.char_indices().nth(EXCERPT_LEN_MAX) {
+        Some((end, _)) => format!("{}…", &source[..end]),
+        None => source.to_owned(),
+    }
 }
 
 const OPERATIONS: &[&str] = &[

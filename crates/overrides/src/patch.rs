@@ -41,8 +41,9 @@ fn edit_json(text: &str, path: &str, operations: &[PatchOperation]) -> Result<St
 }
 
 fn edit_yaml(text: &str, path: &str, operations: &[PatchOperation]) -> Result<String, Problem> {
-    // Go's YAML reads 0644 as an octal number, and file modes are written like that.
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    // Go's YAML reads 0644 as an octal number, and file modes are written like that. Errors must not show the
+    // text: it may be a Secret's.
+    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
     let mut document: Value = serde_saphyr::from_str_with_options(text, options)
         .map_err(|e| unreadable(path, "YAML", e.to_string()))?;
     apply_all(&mut document, operations)?;

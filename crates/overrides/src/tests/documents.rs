@@ -190,6 +190,15 @@ fn a_field_that_is_no_text_or_no_document_is_an_error() {
 }
 
 #[test]
+fn an_error_does_not_show_what_is_in_the_document() {
+    for format in ["yaml", "json"] {
+        let operation = json!([{ "subPath": "/a", "operator": "add", "value": 1 }]);
+        let error = edited(format, "password: hunter2\nlist: [ hunter2", operation).unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn a_document_made_to_exhaust_its_reader_is_an_error() {
     let operation = json!([{ "subPath": "/a", "operator": "add", "value": 1 }]);
     let mut bomb = "l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
