@@ -28,6 +28,7 @@ use serde_json::{Map, Value, json};
 use crate::context::{Context, TemplateKey};
 use crate::interpretation::LiveInterpreter;
 use crate::members::{Connection, Member};
+use crate::metrics::MemberWrite;
 use crate::view::{self, NewCondition};
 use crate::{metrics, work_status};
 
@@ -416,7 +417,7 @@ async fn apply(
             applied: is_applied_generation(work),
         };
         let action = decide(&context.interpreter, manifest, observed.as_deref(), &known).await?;
-        let (verb, result) = match (action, observed.as_ref()) {
+        let (write_kind, result) = match (action, observed.as_ref()) {
             (Action::Nothing, Some(object)) => {
                 let is_noted =
                     known.same_work().is_some_and(|r| r.resource_version == object.resource_version());
@@ -428,10 +429,13 @@ async fn apply(
             (Action::Conflict, _) => {
                 return Err(ManifestError::Conflict(TemplateKey::of(manifest).to_string()));
             }
-            (Action::Update(wanted), _) => ("update", resource.update(&wanted).await),
-            (Action::Create | Action::Nothing, _) => ("create", resource.create(manifest).await),
+            (Action::Update(wanted), _) => (MemberWrite::Update, resource.update(&wanted).await),
+            (Action::Create | Action::Nothing, _) => {
+                let write = if record.is_some() { MemberWrite::Recreate } else { MemberWrite::Create };
+                (write, resource.create(manifest).await)
+            }
         };
-        metrics::member_write(verb, &member.name, manifest, result.is_ok());
+        metrics::member_write(write_kind, &member.name, manifest, result.is_ok());
         match result {
             Ok(written) => {
                 member.records.note(work, &written);
@@ -664,7 +668,7 @@ async fn delete(
         ..DeleteOptions::default()
     };
     let result = resource.delete_if_present(manifest.name(), &options).await;
-    metrics::member_write("delete", &member.name, manifest, result.is_ok());
+    metrics::member_write(MemberWrite::Delete, &member.name, manifest, result.is_ok());
     result.map_err(|source| ManifestError::Write { object: TemplateKey::of(manifest).to_string(), source })
 }
 
@@ -710,7 +714,7 @@ async fn set_free(
         freed.remove_annotation(annotation);
     }
     let result = resource.update(&freed).await;
-    metrics::member_write("update", &member.name, manifest, result.is_ok());
+    metrics::member_write(MemberWrite::Update, &member.name, manifest, result.is_ok());
     match result {
         Err(error) if error.is_not_found() => Ok(()),
         result => result

@@ -86,13 +86,27 @@ pub(crate) fn observe(histogram: &HistogramVec, since: Instant, ok: bool) {
     histogram.with_label_values(&[result(ok)]).observe(since.elapsed().as_secs_f64());
 }
 
+/// A write to a member, as metrics tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MemberWrite {
+    Create,
+    /// Somebody has deleted what was there.
+    Recreate,
+    Update,
+    Delete,
+}
+
 /// Counts a write to a member.
-pub(crate) fn member_write(verb: &str, cluster: &str, object: &Object, ok: bool) {
+pub(crate) fn member_write(write: MemberWrite, cluster: &str, object: &Object, ok: bool) {
     let (api_version, kind) = (object.api_version(), object.kind());
-    match verb {
-        "create" => CREATES.with_label_values(&[result(ok), api_version, kind, cluster, "false"]),
-        "update" => UPDATES.with_label_values(&[result(ok), api_version, kind, cluster, "updated"]),
-        _ => DELETES.with_label_values(&[result(ok), api_version, kind, cluster]),
+    let create = |recreate| CREATES.with_label_values(&[result(ok), api_version, kind, cluster, recreate]);
+    match write {
+        MemberWrite::Create => create("false"),
+        MemberWrite::Recreate => create("true"),
+        MemberWrite::Update => {
+            UPDATES.with_label_values(&[result(ok), api_version, kind, cluster, "updated"])
+        }
+        MemberWrite::Delete => DELETES.with_label_values(&[result(ok), api_version, kind, cluster]),
     }
     .inc();
 }
