@@ -8,6 +8,15 @@ use serde_json::{Value, json};
 use super::properties::Dice;
 use super::{Story, story};
 
+/// A region with its clusters and score.
+type Region = (String, i64, i64);
+
+/// Regions, best first, with the sums of scores and clusters.
+type Path<'a> = (Vec<&'a Region>, i64, i64);
+
+/// Clusters with replicas.
+type Shares = Vec<(String, i64)>;
+
 #[derive(Debug, Clone)]
 struct One {
     name: String,
@@ -50,14 +59,14 @@ fn select(plan: &Plan) -> Option<Vec<One>> {
     if (regions.len() as i64) < min {
         return None;
     }
-    let mut groups: Vec<(String, i64, i64)> = regions
+    let mut groups: Vec<Region> = regions
         .iter()
         .map(|(name, ones)| (name.clone(), ones.len() as i64, region_score(plan, min, least_clusters, ones)))
         .collect();
     groups.sort_by(|a, b| a.1.cmp(&b.1).then(b.2.cmp(&a.2)).then(a.0.cmp(&b.0)));
     let mut paths = Vec::new();
     extend(&groups, &[], 0, (min, max, least_clusters), &mut paths);
-    let mut paths: Vec<(Vec<&(String, i64, i64)>, i64, i64)> = paths
+    let mut paths: Vec<Path<'_>> = paths
         .into_iter()
         .map(|path| {
             let mut path: Vec<_> = path.into_iter().map(|i| &groups[i]).collect();
@@ -87,7 +96,7 @@ fn select(plan: &Plan) -> Option<Vec<One>> {
 }
 
 fn extend(
-    groups: &[(String, i64, i64)],
+    groups: &[Region],
     path: &[usize],
     begin: usize,
     bounds: (i64, i64, i64),
@@ -188,7 +197,7 @@ fn assign(plan: &Plan, selected: &[One]) -> Option<BTreeMap<String, i64>> {
     let kept: Vec<(String, i64)> =
         plan.previous.iter().filter(|(name, _)| names.contains(name.as_str())).cloned().collect();
     let assigned: i64 = kept.iter().map(|(_, replicas)| replicas).sum();
-    let (target, mut room, kept): (i64, Vec<(String, i64)>, Vec<(String, i64)>) = if plan.fresh {
+    let (target, mut room, kept): (i64, Shares, Shares) = if plan.fresh {
         let room = selected.iter().map(|one| (one.name.clone(), one.available())).collect();
         (plan.replicas, room, Vec::new())
     } else if assigned > plan.replicas {
@@ -279,7 +288,7 @@ fn world(seed: u64) -> (Story, Plan) {
     let constraints: Vec<Value> =
         [constraint("region", region), constraint("cluster", cluster)].into_iter().flatten().collect();
     let placement = json!({ "replicaScheduling": scheduling, "spreadConstraints": constraints });
-    let fresh = seed % 7 == 0;
+    let fresh = seed.is_multiple_of(7);
     let mut story = story(&words, i32::try_from(replicas).unwrap(), placement).had(&had.join(" "));
     story.spec.resource.uid.clone_from(&uid);
     if fresh {
