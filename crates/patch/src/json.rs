@@ -91,10 +91,7 @@ fn run(target: &mut Value, operation: &Map<String, Value>) -> Result<(), &'stati
     match operation.get("op").and_then(Value::as_str) {
         Some("add") => add(target, path, value().ok_or(NO_VALUE)?.clone()),
         Some("remove") => remove(target, path).map(drop),
-        Some("replace") => {
-            *lookup_mut(target, path).ok_or(NO_PATH)? = value().ok_or(NO_VALUE)?.clone();
-            Ok(())
-        }
+        Some("replace") => replace(target, path, value().ok_or(NO_VALUE)?.clone()),
         Some("move") => {
             let from = from()?;
             if path.strip_prefix(from).is_some_and(|rest| rest.starts_with('/')) {
@@ -185,6 +182,20 @@ fn add(target: &mut Value, pointer: &str, value: Value) -> Result<(), &'static s
     Ok(())
 }
 
+/// Sets a value. Like upstream's library and unlike the RFC, a field of an object need not be there yet:
+/// clients replace optional fields without asking. An item of a list must be.
+fn replace(target: &mut Value, pointer: &str, value: Value) -> Result<(), &'static str> {
+    if !pointer.is_empty() {
+        let (parent, token) = parent(target, pointer)?;
+        if let Value::Object(fields) = parent {
+            fields.insert(unescape(token), value);
+            return Ok(());
+        }
+    }
+    *lookup_mut(target, pointer).ok_or(NO_PATH)? = value;
+    Ok(())
+}
+
 fn remove(target: &mut Value, pointer: &str) -> Result<Value, &'static str> {
     let (parent, token) = parent(target, pointer)?;
     match parent {
@@ -245,11 +256,25 @@ mod tests {
     }
 
     #[test]
+    fn replacing_an_absent_field_of_an_object_adds_it_as_upstream_does() {
+        let spec = |patch| patched(json!({"spec": {"a": [1]}}), patch);
+        let result = spec(json!([{"op": "replace", "path": "/spec/new~1one", "value": true}])).unwrap();
+        assert_eq!(result, json!({"spec": {"a": [1], "new/one": true}}));
+        let result = spec(json!([{"op": "replace", "path": "", "value": {"b": 2}}])).unwrap();
+        assert_eq!(result, json!({"b": 2}));
+        let result = spec(json!([{"op": "replace", "path": "/spec/a/0", "value": 2}])).unwrap();
+        assert_eq!(result, json!({"spec": {"a": [2]}}));
+    }
+
+    #[test]
     fn what_cannot_be_done_is_422() {
         for patch in [
             json!([{"op": "test", "path": "/a", "value": 2}]),
             json!([{"op": "remove", "path": "/none"}]),
-            json!([{"op": "replace", "path": "/none", "value": 1}]),
+            json!([{"op": "replace", "path": "/none/x", "value": 1}]),
+            json!([{"op": "replace", "path": "/l/1", "value": 1}]),
+            json!([{"op": "replace", "path": "/l/-", "value": 1}]),
+            json!([{"op": "replace", "path": "/a/x", "value": 1}]),
             json!([{"op": "add", "path": "/none/x", "value": 1}]),
             json!([{"op": "add", "path": "/l/7", "value": 1}]),
             json!([{"op": "add", "path": "/l/01", "value": 1}]),
