@@ -38,7 +38,7 @@ use crate::view::{self, NewCondition, difference};
 const GATHER: Gather = Gather {
     idle: Duration::from_millis(10),
     per_waiting: Duration::from_micros(200),
-    most: Duration::from_millis(100),
+    most: Duration::from_millis(40),
 };
 
 /// How long a template that we wrote is remembered while the cache does not show it.

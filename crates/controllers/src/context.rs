@@ -1,6 +1,7 @@
 //! What every controller is given.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use api::Scope;
@@ -9,7 +10,7 @@ use api::work::{Binding, Work};
 use api::{Resource as _, naming};
 use client::{Client, Resource};
 use clock::{Clock, Ids};
-use machinery::{Object, ObjectKey, time};
+use machinery::{GroupVersionResource, Object, ObjectKey, time};
 use runtime::informer::InformerOptions;
 use runtime::{Informer, Informers, Recorder, Shutdown};
 
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     clusters: OnceLock<Informer>,
     bindings: OnceLock<Fresh>,
     cluster_bindings: OnceLock<Fresh>,
+    /// How often the informer of a resource has been ended because the resource was gone.
+    ended: Mutex<BTreeMap<GroupVersionResource, u64>>,
 }
 
 /// How long the cache of a template's kind may take to be complete before templates are read one by one.
@@ -117,6 +120,20 @@ impl Context {
             informer.add_index(BY_POLICY, policy_ids);
             Fresh::new(informer)
         })
+    }
+
+    /// Ends the informer over templates of a resource that is not served any more.
+    pub(crate) fn end(&self, gvr: &GroupVersionResource) {
+        *self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).entry(gvr.clone()).or_default() +=
+            1;
+        self.informers.stop(gvr);
+    }
+
+    /// How often the informer of a resource has been ended: a handler that was added before must be added
+    /// again.
+    pub(crate) fn times_ended(&self, gvr: &GroupVersionResource) -> u64 {
+        let ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.get(gvr).copied().unwrap_or_default()
     }
 
     /// Bindings of a scope, to write.

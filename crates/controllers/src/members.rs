@@ -309,7 +309,7 @@ impl Member {
 const GATHER: Gather = Gather {
     idle: Duration::from_millis(5),
     per_waiting: Duration::from_micros(100),
-    most: Duration::from_millis(50),
+    most: Duration::from_millis(25),
 };
 
 /// Wakes what a change of a member's object concerns: its status is read back, and if it is not as it was

@@ -16,7 +16,7 @@
 
 mod decide;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api::Scope;
@@ -79,25 +79,24 @@ enum Error {
 struct Distributor {
     context: Context,
     queue: Queue<ObjectKey>,
-    /// Resources of which some object is needed.
-    watched: Arc<Mutex<BTreeSet<GroupVersionResource>>>,
+    /// Resources of which some object is needed, with how often their informers had ended before.
+    watched: Arc<Mutex<BTreeMap<GroupVersionResource, u64>>>,
 }
 
-/// Runs the controller until shutdown, unless the gate PropagateDeps is shut.
+/// Runs the controller until shutdown. Where the gate PropagateDeps is shut it only lets go what is being
+/// deleted.
 pub(crate) fn run(context: Context) -> BoxFuture<'static, ()> {
     Box::pin(async move {
-        if !context.options.gates.propagate_deps {
-            return;
-        }
+        let gate = if context.options.gates.propagate_deps { Gate::Open } else { Gate::Shut };
         let queue: Queue<ObjectKey> = Queue::new("dependencies-distributor");
         let bindings = context.bindings(Scope::Namespaced).informer();
         bindings.add_index(BY_NEED, decide::needs);
         bindings.add_index(BY_NEEDING, decide::needed_by);
         let wakes = queue.clone();
         bindings.on_change(move |change: &Change| {
-            if concerns(change) {
-                let priority = if change.is_initial() { queue::LOW_PRIORITY } else { 0 };
-                wakes.add_with_priority(change.object().key(), priority);
+            let priority = if change.is_initial() { queue::LOW_PRIORITY } else { 0 };
+            for key in concerned(change, gate) {
+                wakes.add_with_priority(key, priority);
             }
         });
         let (shutdown, workers) = (context.shutdown.clone(), context.options.dependency_workers);
@@ -119,6 +118,36 @@ fn propagates(binding: &Object) -> bool {
 
 fn is_scheduled(binding: &Object) -> bool {
     binding.at("/spec/clusters").and_then(Value::as_array).is_some_and(|clusters| !clusters.is_empty())
+}
+
+/// The feature gate PropagateDeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Shut,
+}
+
+/// The independent bindings to look at after a change of a binding.
+fn concerned(change: &Change, gate: Gate) -> Vec<ObjectKey> {
+    let binding = change.object();
+    match (change, gate) {
+        // An attached binding that somebody has deleted is made again.
+        (Change::Deleted { .. }, Gate::Open) => requirers(binding),
+        (_, Gate::Open) if concerns(change) => vec![binding.key()],
+        (Change::Added { .. } | Change::Modified { .. }, Gate::Shut)
+            if binding.is_deleting() && binding.has_finalizer(DEPENDENCIES_DISTRIBUTOR) =>
+        {
+            vec![binding.key()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The bindings that need an attached one.
+fn requirers(attached: &Object) -> Vec<ObjectKey> {
+    let snapshots = attached.at("/spec/requiredBy").and_then(Value::as_array).into_iter().flatten();
+    let text = |snapshot: &Value, field: &str| snapshot[field].as_str().unwrap_or_default().to_owned();
+    snapshots.map(|s| ObjectKey::new(&text(s, "namespace"), &text(s, "name"))).collect()
 }
 
 /// Whether a change of a binding may change what is attached to it.
@@ -431,8 +460,9 @@ impl Distributor {
         let fail = |source| Error::Kind { kind: kind.clone(), source: Box::new(source) };
         let gvr = self.context.kinds.gvr(kind).await.map_err(fail)?;
         let informer = self.context.informers.get(&gvr);
-        let is_new = self.watched.lock().unwrap_or_else(PoisonError::into_inner).insert(gvr);
-        if is_new {
+        let ended = self.context.times_ended(&gvr);
+        let known = self.watched.lock().unwrap_or_else(PoisonError::into_inner).insert(gvr, ended);
+        if known != Some(ended) {
             let distributor = self.clone();
             informer.on_change(move |change: &Change| distributor.observe(change));
         }

@@ -271,3 +271,27 @@ fn bindings_count_that_need_something_or_are_to_be_let_go() {
     assert!(!changed(scheduled.clone(), scheduled, 1), "only its status changed");
     assert!(!changed(json!({}), json!({ "clusters": [] }), 2));
 }
+
+#[test]
+fn an_attached_binding_that_somebody_deletes_wakes_those_that_need_it() {
+    let one = written(attached(None, "web", "m1", ABORT));
+    let both = Arc::new(written(attached(Some(&one), "api", "m2", ABORT)));
+    let deleted = Change::Deleted { object: Arc::clone(&both) };
+    let woken: Vec<String> = concerned(&deleted, Gate::Open).iter().map(ToString::to_string).collect();
+    assert_eq!(woken, ["shop/web", "shop/api"]);
+    assert_eq!(concerned(&deleted, Gate::Shut), []);
+}
+
+#[test]
+fn behind_a_shut_gate_nothing_is_attached_and_what_is_deleted_can_still_go() {
+    let mut binding = Object::new("work.karmada.io/v1alpha2", "ResourceBinding", "shop", "web");
+    binding.set("/spec", json!({ "propagateDeps": true, "clusters": [{ "name": "m1" }] }));
+    binding.add_finalizer(DEPENDENCIES_DISTRIBUTOR);
+    let added = |binding: &Object| {
+        let object = Arc::new(binding.clone());
+        concerned(&Change::Added { object, initial: true }, Gate::Shut).len()
+    };
+    assert_eq!(added(&binding), 0);
+    binding.set("/metadata/deletionTimestamp", "2030-01-01T00:00:00Z");
+    assert_eq!(added(&binding), 1);
+}

@@ -73,7 +73,7 @@ impl Detector {
         for gvr in gone {
             tracing::info!(%gvr, "no longer served");
             lock(&self.watched).remove(&gvr);
-            self.context.informers.stop(&gvr);
+            self.context.end(&gvr);
         }
     }
 

@@ -428,18 +428,35 @@ impl Detector {
         Ok(false)
     }
 
-    /// Claims a template for a policy, and returns it when that changed it.
+    /// Claims a template for a policy, and returns it when that changed it. One that somebody has written
+    /// meanwhile is read and claimed as it is.
     async fn claim(&self, template: &Object, policy: &Policy) -> Result<Option<Object>, Error> {
-        let mut claimed = template.clone();
-        if !claim::claim(&mut claimed, policy) {
-            return Ok(None);
-        }
         let key = TemplateKey::of(template);
-        let patch = view::metadata_patch(template, &claimed);
         let resource = self.template_resource(&key).await?;
-        let written = resource.patch(template.name(), &Patch::Merge(&patch)).await.map_err(|source| {
-            Error::Claim { template: key.to_string(), policy: policy.metadata.key().to_string(), source }
-        })?;
+        let fail = |source| Error::Claim {
+            template: key.to_string(),
+            policy: policy.metadata.key().to_string(),
+            source,
+        };
+        let patch_for = |template: &Object| {
+            let mut claimed = template.clone();
+            claim::claim(&mut claimed, policy).then(|| view::metadata_patch(template, &claimed))
+        };
+        let Some(patch) = patch_for(template) else { return Ok(None) };
+        let written = match resource.patch(template.name(), &Patch::Merge(&patch)).await {
+            Err(error) if error.is_conflict() => {
+                let live = resource.get(template.name()).await.map_err(fail)?;
+                if live.uid() != template.uid() {
+                    return Err(fail(error));
+                }
+                match patch_for(&live) {
+                    None => return Ok(Some(live)),
+                    Some(patch) => resource.patch(template.name(), &Patch::Merge(&patch)).await,
+                }
+            }
+            result => result,
+        };
+        let written = written.map_err(fail)?;
         lock(&self.claimed).insert(key, written.resource_version().to_owned());
         Ok(Some(written))
     }
