@@ -141,6 +141,10 @@ impl Bins {
     /// How many complete sets fit, at most `bound`. Components are placed in their order, each on the
     /// first nodes that take it.
     pub(crate) fn max_sets(&self, components: &[Component], bound: i64) -> i64 {
+        if components.iter().all(|component| component.replicas <= 0) {
+            // Nothing fits as often as one likes; do not try.
+            return bound.max(0);
+        }
         let mut bins = self.clone();
         let mut fillings = bins.fillings(components);
         (0..bound).find(|_| !bins.place_each(&mut fillings)).unwrap_or(bound.max(0))

@@ -86,6 +86,8 @@ pub(crate) struct Compared {
     pub(crate) name: String,
     pub(crate) clusters: i64,
     pub(crate) score: i64,
+    /// How many groups of the next level lie in it.
+    pub(crate) below: i64,
     pub(crate) chosen: bool,
 }
 
@@ -340,6 +342,7 @@ impl ByTopology<'_> {
             name: self.name(level, parents, group),
             clusters: group.members.len() as i64,
             score: group.score,
+            below: group.below[0],
             chosen,
         });
         let groups = compared.collect();

@@ -156,6 +156,7 @@ fn component_sets_are_packed_first_fit_and_only_complete_ones_count() {
     assert_eq!(one.max_sets(&[component(2, "cpu=1")], &[]), 2);
     assert_eq!(one.max_sets(&[component(1, "cpu=5")], &[]), 0);
     assert_eq!(one.max_sets(&[], &[]), NO_LIMIT, "no components, no opinion");
+    assert_eq!(one.max_sets(&[component(0, "cpu=5")], &[]), NO_LIMIT, "no replicas, no need");
 }
 
 #[test]

@@ -71,6 +71,32 @@ pub enum Hint {
         /// How many of the groups hold enough clusters; nothing when not even all of them do.
         enough_groups: Option<i64>,
     },
+    /// `maxGroups` of a level is below `minGroups` of the level around it, each group of which needs one.
+    #[serde(rename_all = "camelCase")]
+    LevelsConflict {
+        /// The level around.
+        outer: SpreadField,
+        /// Its `minGroups`.
+        min_groups: i64,
+        /// The level inside.
+        inner: SpreadField,
+        /// Its `maxGroups`.
+        max_groups: i64,
+    },
+    /// The groups of the level around that may be chosen have too few groups of the level inside.
+    #[serde(rename_all = "camelCase")]
+    GroupsOutOfReach {
+        /// The level inside.
+        inner: SpreadField,
+        /// Its `minGroups`.
+        min_groups: i64,
+        /// The level around.
+        outer: SpreadField,
+        /// Its `maxGroups`.
+        max_groups: i64,
+        /// How many groups inside the largest of these have.
+        reachable: i64,
+    },
 }
 
 /// The names that fit a sentence.
@@ -102,6 +128,20 @@ impl std::fmt::Display for Hint {
                     Some(groups) => write!(f, "{reachable}; {groups} groups would have enough"),
                     None => write!(f, "{reachable}, and all groups together have too few"),
                 }
+            }
+            Self::LevelsConflict { outer, min_groups, inner, max_groups } => {
+                let (outer, inner) = (word(*outer), word(*inner));
+                write!(
+                    f,
+                    "{min_groups} {outer} groups need as many {inner} groups, but their maxGroups is {max_groups}"
+                )
+            }
+            Self::GroupsOutOfReach { inner, min_groups, outer, max_groups, reachable } => {
+                let (outer, inner) = (word(*outer), word(*inner));
+                write!(
+                    f,
+                    "{min_groups} {inner} groups are asked for, the best {max_groups} {outer} groups have {reachable}"
+                )
             }
         }
     }
@@ -171,7 +211,11 @@ impl Teller<'_> {
                 let short = Hint::ReplicasShort { needed: wanted, available: found, short: wanted - found };
                 [Some(short), self.enough_clusters(clusters, wanted)].into_iter().flatten().collect()
             }
-            Some(Shortage::Combination) => self.clusters_short().into_iter().collect(),
+            Some(Shortage::Combination) => {
+                let mut hints = self.levels_in_the_way();
+                hints.extend(self.clusters_short());
+                hints
+            }
             None => Vec::new(),
         }
     }
@@ -186,6 +230,43 @@ impl Teller<'_> {
             held >= needed
         })?;
         Some(Hint::RaiseMaxClusters { max_groups, enough: at as i64 + 1 })
+    }
+
+    /// What two levels ask of each other in vain.
+    fn levels_in_the_way(self) -> Vec<Hint> {
+        let bounds = |field: SpreadField| {
+            let mut constraints = self.question.placement.spread_constraints.iter();
+            constraints.rfind(|constraint| constraint.spread_by_field == Some(field))
+        };
+        let fields = [SpreadField::Provider, SpreadField::Region, SpreadField::Zone];
+        let named: Vec<_> = fields.into_iter().filter_map(|field| Some((field, bounds(field)?))).collect();
+        let mut hints = Vec::new();
+        for pair in named.windows(2) {
+            let [(outer, around), (inner, inside)] = pair else { continue };
+            if inside.max_groups < around.min_groups {
+                hints.push(Hint::LevelsConflict {
+                    outer: *outer,
+                    min_groups: around.min_groups,
+                    inner: *inner,
+                    max_groups: inside.max_groups,
+                });
+            }
+            let levels = &self.told.selection.levels;
+            let Some(level) = levels.iter().find(|level| level.field == *outer) else { continue };
+            let mut counts: Vec<i64> = level.groups.iter().map(|group| group.below).collect();
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            let reachable: i64 = counts.iter().take(usize::try_from(around.max_groups).unwrap_or(0)).sum();
+            if reachable < inside.min_groups {
+                hints.push(Hint::GroupsOutOfReach {
+                    inner: *inner,
+                    min_groups: inside.min_groups,
+                    outer: *outer,
+                    max_groups: around.max_groups,
+                    reachable,
+                });
+            }
+        }
+        hints
     }
 
     fn clusters_short(self) -> Option<Hint> {

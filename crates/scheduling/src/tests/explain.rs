@@ -186,6 +186,21 @@ fn a_minimum_of_clusters_out_of_reach_says_by_how_many_groups() {
 }
 
 #[test]
+fn levels_that_are_in_each_others_way_say_so() {
+    let clusters = ["m1 region=eu zone=a", "m2 region=eu zone=b", "m3 region=us zone=a"];
+    let at = |regions: (i64, i64), zones: (i64, i64)| {
+        let constraints = json!([
+            { "spreadByField": "region", "minGroups": regions.0, "maxGroups": regions.1 },
+            { "spreadByField": "zone", "minGroups": zones.0, "maxGroups": zones.1 },
+        ]);
+        hints(&story(&clusters, 1, and(json!({}), "spreadConstraints", constraints)))
+    };
+    assert_eq!(at((2, 2), (1, 1)), ["2 region groups need as many zone groups, but their maxGroups is 1"]);
+    assert_eq!(at((1, 1), (3, 4)), ["3 zone groups are asked for, the best 1 region groups have 2"]);
+    assert_eq!(at((1, 2), (3, 4)), [] as [&str; 0]);
+}
+
+#[test]
 fn a_cluster_without_room_says_what_it_lacks() {
     let story = story(&["m1 cpu=2", "m2 cpu=4", "m3 pods=0 cpu=9"], 1, dynamic()).cpu("3");
     let lacks: Vec<(String, Option<String>)> = story.run().trace.explain().attempts[0]
