@@ -6,7 +6,7 @@ use api::cluster::Cluster;
 use machinery::quantity::Quantity;
 
 use crate::Modeling;
-use crate::request::{Amount, Assumed, Component, Request};
+use crate::request::{Amount, Assumed, Component, Request, Totals};
 use crate::simulation::Bins;
 
 /// What a cluster has left, ready to be compared with requests.
@@ -78,6 +78,17 @@ impl Capacity {
             left.take(&workload.components);
         }
         left
+    }
+
+    /// [`Capacity::after`] for a capacity without resource models, from the sum of the workloads.
+    #[must_use]
+    pub fn after_totals(&self, assumed: &Totals) -> Self {
+        let left = |(name, free): &(String, Amount)| (name.clone(), free.minus(assumed.of(name)));
+        Self {
+            pods: self.pods.saturating_sub(assumed.pods()).max(0),
+            free: self.free.iter().map(left).collect(),
+            nodes: self.nodes.clone(),
+        }
     }
 
     fn take(&mut self, components: &[Component]) {

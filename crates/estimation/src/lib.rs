@@ -29,7 +29,7 @@ pub use capacity::Capacity;
 pub use claim::{Claim, keeps_away, tolerates};
 pub use nodes::Nodes;
 pub use quota::Quota;
-pub use request::{Amount, Assumed, Component, Error, Request};
+pub use request::{Amount, Assumed, Component, Error, Request, Totals};
 pub use table::{Asked, Table};
 pub use unschedulable::{Unsupported, unschedulable_replicas};
 

@@ -141,3 +141,45 @@ pub struct Assumed {
     /// Everything of it that goes to the cluster.
     pub components: Vec<Component>,
 }
+
+/// The sum of workloads that are on their way, which can be added to and taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Totals {
+    pods: i64,
+    resources: BTreeMap<String, i64>,
+}
+
+impl Totals {
+    /// Adds a workload.
+    pub fn add(&mut self, workload: &Assumed) {
+        self.count(workload, 1);
+    }
+
+    /// Takes away a workload that was added before.
+    pub fn remove(&mut self, workload: &Assumed) {
+        self.count(workload, -1);
+    }
+
+    fn count(&mut self, workload: &Assumed, sign: i64) {
+        for component in workload.components.iter().filter(|component| component.replicas > 0) {
+            self.pods = self.pods.saturating_add(component.replicas.saturating_mul(sign));
+            for (name, amount) in component.request.iter() {
+                let more = amount.times(component.replicas).0.saturating_mul(sign);
+                match self.resources.get_mut(name) {
+                    Some(sum) => *sum = sum.saturating_add(more),
+                    None => {
+                        self.resources.insert(name.to_owned(), more);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn pods(&self) -> i64 {
+        self.pods
+    }
+
+    pub(crate) fn of(&self, name: &str) -> Amount {
+        Amount(self.resources.get(name).copied().unwrap_or(0))
+    }
+}

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use api::Quantity;
 use api::cluster::{AllocatableModeling, Cluster, ResourceModel, ResourceModelRange, ResourceSummary};
 
-use crate::{Amount, Assumed, Capacity, Component, Modeling, Request};
+use crate::{Amount, Assumed, Capacity, Component, Modeling, Request, Totals};
 
 /// `cpu=2 memory=4Gi` as a resource list.
 fn list(text: &str) -> BTreeMap<String, Quantity> {
@@ -297,4 +297,25 @@ fn growth_is_more_of_anything() {
     assert!(totals("pods=9 cpu=4", "", "").has_grown_since(&before));
     assert!(totals("pods=10 cpu=3 memory=1", "", "").has_grown_since(&before));
     assert!(totals("pods=11 cpu=3", "", "").has_grown_since(&before));
+}
+
+#[test]
+fn a_sum_of_assumed_workloads_says_what_the_workloads_say_and_can_be_taken_back() {
+    let workloads = [
+        on_its_way(&[(3, "cpu=1 memory=1Gi"), (0, "cpu=9")]),
+        on_its_way(&[(2, "")]),
+        on_its_way(&[(1, "nvidia.com/gpu=1 cpu=250m")]),
+    ];
+    let cluster = totals("pods=10 cpu=4 memory=2Gi", "cpu=500m", "");
+    let mut sum = Totals::default();
+    for workload in &workloads {
+        sum.add(workload);
+    }
+    assert_eq!(cluster.after_totals(&sum), cluster.after(&workloads));
+    sum.remove(&workloads[0]);
+    assert_eq!(cluster.after_totals(&sum), cluster.after(&workloads[1..]));
+    for workload in &workloads[1..] {
+        sum.remove(workload);
+    }
+    assert_eq!(cluster.after_totals(&sum), cluster);
 }

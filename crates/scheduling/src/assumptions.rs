@@ -16,7 +16,7 @@ use std::sync::Arc;
 use api::work::{
     Binding, Component, ComponentReplicaRequirements, ResourceBindingStatus, ResourceHealth, TargetCluster,
 };
-use estimation::{Assumed, Capacity};
+use estimation::{Assumed, Capacity, Totals};
 use jiff::{SignedDuration, Timestamp};
 use machinery::ObjectKey;
 
@@ -58,6 +58,7 @@ struct Promise {
 #[derive(Debug, Clone, Default)]
 struct Cluster {
     workloads: BTreeMap<ObjectKey, Arc<Assumed>>,
+    totals: Totals,
     /// The capacity left, with the member it was worked out for.
     left: Option<(Arc<Member>, Arc<Capacity>)>,
     /// What has been promised since.
@@ -101,6 +102,7 @@ impl Assumptions {
         for (name, promise) in &clusters {
             let cluster = self.clusters.entry(name.clone()).or_default();
             cluster.workloads.insert(key.clone(), Arc::clone(&promise.assumed));
+            cluster.totals.add(&promise.assumed);
             cluster.added.push(Arc::clone(&promise.assumed));
         }
         let expires = now.checked_add(self.ttl).unwrap_or(Timestamp::MAX);
@@ -134,7 +136,9 @@ impl Assumptions {
             self.bindings.remove(key);
         }
         if let Some(of) = self.clusters.get_mut(cluster) {
-            of.workloads.remove(key);
+            if let Some(workload) = of.workloads.remove(key) {
+                of.totals.remove(&workload);
+            }
             // First fit cannot be undone; what is left is worked out anew.
             of.left = None;
             of.added.clear();
@@ -221,6 +225,7 @@ impl Cluster {
         let known = self.left.take().filter(|(of, _)| Arc::ptr_eq(of, member)).map(|(_, capacity)| capacity);
         let left = match known {
             Some(capacity) if self.added.is_empty() => capacity,
+            _ if !member.capacity().has_models() => Arc::new(member.capacity().after_totals(&self.totals)),
             Some(capacity) => Arc::new(capacity.after(self.added.iter().map(AsRef::as_ref))),
             None => Arc::new(member.capacity().after(self.workloads.values().map(AsRef::as_ref))),
         };
