@@ -1,5 +1,7 @@
 //! What has been decided and is not reported yet.
 
+use std::collections::BTreeMap;
+
 use api::Scope;
 use api::meta::ObjectMeta;
 use api::work::{
@@ -9,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use machinery::ObjectKey;
 use serde_json::json;
 
+use super::properties::Dice;
 use super::{Story, story, targets};
 use crate::{Assumptions, Input, Snapshot, schedule};
 
@@ -183,4 +186,48 @@ fn the_second_of_two_does_not_take_what_the_first_was_given() {
     };
     assert_eq!(place("first"), ["m1"]);
     assert_eq!(place("second"), ["m2"]);
+}
+
+#[test]
+fn whatever_happens_what_is_left_is_the_report_without_what_is_on_its_way() {
+    let clusters = snapshot(&["m1 cpu=500", "m2 cpu=400", "m3 cpu=300"]);
+    for seed in 0..60 {
+        let dice = &mut Dice(seed * 7 + 3);
+        let mut assumptions = Assumptions::default();
+        // Per binding: when it was assumed, and its replicas on each cluster.
+        let mut expected: BTreeMap<String, (i64, BTreeMap<usize, i64>)> = BTreeMap::new();
+        for now in 0..80 {
+            let now = now * 20;
+            let name = format!("b{}", dice.roll(5));
+            match dice.roll(4) {
+                0 | 1 => {
+                    let shares: BTreeMap<usize, i64> =
+                        (0..3).filter(|_| dice.roll(2) == 0).map(|at| (at, 1 + now % 4)).collect();
+                    let result: Vec<String> =
+                        shares.iter().map(|(at, replicas)| format!("m{}={replicas}", at + 1)).collect();
+                    assumptions.assume(&key(&name), &binding(&[]), &targets(&result.join(" ")), at(now));
+                    expected.insert(name, (now, shares));
+                }
+                2 => {
+                    let cluster = usize::try_from(dice.roll(3)).unwrap();
+                    let health = format!("m{}", cluster + 1);
+                    assumptions.observe(&key(&name), &status(&[(&health, ResourceHealth::Healthy)]));
+                    if let Some((_, shares)) = expected.get_mut(&name) {
+                        shares.remove(&cluster);
+                    }
+                }
+                _ => {
+                    assumptions.release(&key(&name));
+                    expected.remove(&name);
+                }
+            }
+            expected.retain(|_, (assumed, _)| now <= *assumed + 300);
+            let taken = |cluster: usize| -> i64 {
+                expected.values().filter_map(|(_, shares)| shares.get(&cluster)).sum()
+            };
+            // There are a hundred pod slots.
+            let left: Vec<i64> = (0..3).map(|cluster| 100 - taken(cluster)).collect();
+            assert_eq!(room(&mut assumptions, &clusters, now), left, "seed {seed} at {now}");
+        }
+    }
 }
