@@ -46,7 +46,7 @@ use interpreter::Interpreter;
 use runtime::{Informers, Recorder, Shutdown, spawn};
 
 pub use members::{ConnectError, Members, OneMember, PushMembers};
-pub use options::{GateError, Gates, Options, is_selected};
+pub use options::{Gates, Options, is_selected};
 
 use context::Context;
 use interpretation::LiveInterpreter;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use propagation::{GateError, Gates};
+pub use propagation::Gates;
 
 /// Which templates are propagated at all.
 #[derive(Debug, Clone, PartialEq, Eq)]

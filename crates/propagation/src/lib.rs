@@ -52,7 +52,7 @@ mod work;
 use machinery::Object;
 
 pub use binding::{Interpretation, Interpreted};
-pub use gates::{GateError, Gates};
+pub use gates::Gates;
 pub use key::{BindingKey, TemplateKey, binding_id_label, policy_id_label};
 pub use placement::Target;
 pub use source::{Shares, Source};
