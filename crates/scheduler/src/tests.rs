@@ -9,7 +9,7 @@ use bytes::Bytes;
 use client::{Budget, Client};
 use clock::Clock;
 use estimator::{Estimator, ServerTls, pb};
-use futures::stream;
+use futures::{Stream, stream};
 use http::{Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -17,7 +17,7 @@ use kube::client::Body;
 use runtime::{Informers, Shutdown};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::{Options, run_with};
 
@@ -31,6 +31,8 @@ struct Api {
     /// Answers every patch of a result with this instead, when there is one.
     refusal: Arc<Mutex<Option<Value>>>,
     events: Arc<Mutex<Vec<Value>>>,
+    /// What is told to those who watch clusters, as lines.
+    changes: broadcast::Sender<String>,
     written: mpsc::Sender<(String, Value)>,
 }
 
@@ -52,7 +54,14 @@ fn not_found() -> Answer {
 impl Api {
     fn new() -> (Self, mpsc::Receiver<(String, Value)>) {
         let (written, reports) = mpsc::channel(64);
-        (Self { objects: Arc::default(), refusal: Arc::default(), events: Arc::default(), written }, reports)
+        let api = Self {
+            objects: Arc::default(),
+            refusal: Arc::default(),
+            events: Arc::default(),
+            changes: broadcast::channel(8).0,
+            written,
+        };
+        (api, reports)
     }
 
     fn put(&self, path: &str, object: Value) {
@@ -80,8 +89,13 @@ impl Api {
     async fn answer(&self, head: &http::request::Parts, body: Value) -> Answer {
         let path = head.uri.path().to_owned();
         if head.uri.query().is_some_and(|query| query.contains("watch=")) {
-            let silence = stream::pending::<Result<http_body::Frame<Bytes>, Infallible>>();
-            return Response::new(UnsyncBoxBody::new(StreamBody::new(silence)));
+            return match path.ends_with("/clusters") {
+                true => Response::new(UnsyncBoxBody::new(StreamBody::new(self.watch_clusters()))),
+                false => {
+                    let silence = stream::pending::<Result<http_body::Frame<Bytes>, Infallible>>();
+                    Response::new(UnsyncBoxBody::new(StreamBody::new(silence)))
+                }
+            };
         }
         match head.method {
             Method::PATCH => self.patch(&path, body).await,
@@ -91,6 +105,30 @@ impl Api {
             }
             _ => self.read(&path),
         }
+    }
+
+    fn watch_clusters(
+        &self,
+    ) -> impl Stream<Item = Result<http_body::Frame<Bytes>, Infallible>> + Send + use<> {
+        Box::pin(stream::unfold(self.changes.subscribe(), async |mut changes| {
+            let line = changes.recv().await.ok()?;
+            Some((Ok(http_body::Frame::data(Bytes::from(line))), changes))
+        }))
+    }
+
+    /// A cluster reports something else; its specification stays.
+    async fn report(&self, cluster: &str, status: Value) {
+        let path = format!("/apis/cluster.karmada.io/v1alpha1/clusters/{cluster}");
+        let changed = {
+            let mut objects = self.objects.lock().unwrap();
+            let object = objects.get_mut(&path).unwrap();
+            merge(&mut object["status"], &status);
+            object["metadata"]["resourceVersion"] = json!("99");
+            object.clone()
+        };
+        eventually("somebody watches clusters", || self.changes.receiver_count() > 0).await;
+        let line = format!("{}\n", json!({ "type": "MODIFIED", "object": changed }));
+        self.changes.send(line).unwrap();
     }
 
     fn read(&self, path: &str) -> Answer {
@@ -208,6 +246,15 @@ fn start(api: &Api, options: Options) -> Running {
     Running(shutdown)
 }
 
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
 async fn next(written: &mut mpsc::Receiver<(String, Value)>) -> (String, Value) {
     tokio::time::timeout(PATIENCE, written.recv()).await.expect("something is written").unwrap()
 }
@@ -248,12 +295,7 @@ async fn the_result_is_told_to_the_binding_and_its_template() {
     for _ in 0..2 {
         next(&mut written).await;
     }
-    let events = tokio::time::timeout(PATIENCE, async {
-        while api.events.lock().unwrap().len() < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    events.await.expect("two events");
+    eventually("two events are written", || api.events.lock().unwrap().len() >= 2).await;
     let events = api.events.lock().unwrap();
     let mut kinds: Vec<&str> = events.iter().map(|e| regarding(e)["kind"].as_str().unwrap()).collect();
     kinds.sort_unstable();
@@ -277,12 +319,8 @@ async fn metrics_have_upstream_s_names() {
         next(&mut written).await;
     }
     // The attempt is counted after the last write.
-    let counted = tokio::time::timeout(PATIENCE, async {
-        while !runtime::metrics::text().contains("karmada_scheduler_schedule_attempts_total") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    counted.await.expect("an attempt is counted");
+    let attempts = "karmada_scheduler_schedule_attempts_total";
+    eventually("an attempt is counted", || runtime::metrics::text().contains(attempts)).await;
     let text = runtime::metrics::text();
     for line in [
         r#"karmada_scheduler_schedule_attempts_total{result="scheduled",schedule_type="ReconcileSchedule"}"#,
@@ -296,7 +334,7 @@ async fn metrics_have_upstream_s_names() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_result_that_a_quota_refuses_is_told_as_such() {
     let (api, mut written) = shop(3);
     let message = "admission webhook \"resourcebinding.karmada.io\" denied the request: \
@@ -314,7 +352,7 @@ async fn a_result_that_a_quota_refuses_is_told_as_such() {
     assert_eq!(reason(&next(&mut written).await.1), "Success");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn in_a_namespace_that_goes_nothing_is_told_and_nothing_tried_again() {
     let (api, mut written) = shop(3);
     *api.refusal.lock().unwrap() = Some(json!({ "apiVersion": "v1", "kind": "Status", "status": "Failure",
@@ -322,8 +360,56 @@ async fn in_a_namespace_that_goes_nothing_is_told_and_nothing_tried_again() {
         "details": { "causes": [{ "reason": "NamespaceTerminating", "message": "", "field": "" }] } }));
     let _running = start(&api, Options::default());
     assert_eq!(next(&mut written).await.0, "result");
-    let quiet = tokio::time::timeout(Duration::from_millis(1500), written.recv()).await;
-    assert!(quiet.is_err(), "a retry would come after a second");
+    let quiet = tokio::time::timeout(Duration::from_secs(600), written.recv()).await;
+    assert!(quiet.is_err(), "a retry would come within seconds");
+}
+
+fn serving(kinds: &[&str]) -> Value {
+    let kinds: Vec<Value> = kinds.iter().map(|kind| json!({ "name": "x", "kind": kind })).collect();
+    json!({ "apiEnablements": [{ "groupVersion": "apps/v1", "resources": kinds }] })
+}
+
+#[tokio::test]
+async fn a_kind_that_arrives_in_a_cluster_wakes_who_waited_for_it_and_moves_nobody() {
+    let (api, mut written) = shop(3);
+    // Copies for every cluster that can take them: m1 alone.
+    let mut everywhere = binding(3);
+    everywhere["spec"]["placement"] = json!({});
+    api.put(BINDING, everywhere);
+    let gadget = BINDING.replace("web-deployment", "a-gadget");
+    let mut wants = binding(3);
+    wants["metadata"]["name"] = json!("a-gadget");
+    wants["spec"]["resource"]["kind"] = json!("Gadget");
+    api.put(&gadget, wants);
+    let m2 = "/apis/cluster.karmada.io/v1alpha1/clusters/m2";
+    let mut elsewhere = cluster("m2", "5");
+    merge(&mut elsewhere["status"], &serving(&[]));
+    api.put(m2, elsewhere);
+    let _running = start(&api, Options::default());
+    let mut reasons = Vec::new();
+    for _ in 0..4 {
+        let (kind, patch) = next(&mut written).await;
+        reasons.extend((kind == "status").then(|| reason(&patch).to_owned()));
+    }
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["NoClusterFit", "Success"]);
+    api.report("m2", serving(&["Deployment", "Gadget"])).await;
+    let (kind, result) = next(&mut written).await;
+    assert_eq!((kind.as_str(), &result["spec"]["clusters"][0]["name"]), ("result", &json!("m2")));
+    assert_eq!(reason(&next(&mut written).await.1), "Success");
+    assert_eq!(api.get(&gadget)["spec"]["clusters"], json!([{ "name": "m2", "replicas": 3 }]));
+    assert_eq!(api.get(BINDING)["spec"]["clusters"], json!([{ "name": "m1", "replicas": 3 }]), "stays");
+}
+
+#[tokio::test]
+async fn more_room_wakes_who_lacked_it() {
+    let (api, mut written) = shop(40);
+    let _running = start(&api, Options::default());
+    let (kind, status) = next(&mut written).await;
+    assert_eq!((kind.as_str(), reason(&status)), ("status", "Unschedulable"));
+    api.report("m1", json!({ "resourceSummary": { "allocatable": { "pods": "90" } } })).await;
+    let (_, result) = next(&mut written).await;
+    assert_eq!(result["spec"]["clusters"], json!([{ "name": "m1", "replicas": 40 }]));
 }
 
 /// An estimator with fixed answers that remembers the questions.

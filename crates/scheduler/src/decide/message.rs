@@ -37,7 +37,7 @@ pub(super) fn event(decision: &Decision) -> String {
     let clusters: Vec<String> = clusters.iter().map(|c| format!("{}:{}", c.name, c.replicas)).collect();
     let result = format!("{SUCCESS} Result: {{{}}}", clusters.join(", "));
     match &decision.outcome {
-        Some(outcome) => sentences(&result, &short(outcome)),
+        Some(outcome) => sentences(&format!("{result}."), &short(outcome)),
         None => result,
     }
 }
