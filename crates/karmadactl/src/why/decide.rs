@@ -29,7 +29,7 @@ pub(crate) fn decision(facts: &Facts) -> Option<Decision> {
     let binding = facts.binding.as_ref()?;
     binding.spec.placement.as_ref()?;
     let snapshot: Snapshot = facts.clusters.iter().cloned().collect();
-    let features = facts::features(binding);
+    let features = facts.features(binding);
     let applied = applied_placement(binding);
     let due = needs_scheduling(&binding.spec, &binding.status, applied.as_ref(), &snapshot, &features);
     let now = run(facts, binding, &snapshot);
@@ -53,7 +53,7 @@ fn run(facts: &Facts, binding: &Binding, snapshot: &Snapshot) -> Outcome {
         spec: &binding.spec,
         status: &binding.status,
         snapshot,
-        features: facts::features(binding),
+        features: facts.features(binding),
         peers: peers.as_ref(),
         estimate: None,
         after_step: None,
@@ -83,10 +83,7 @@ fn reason(reason: Reason) -> String {
 fn remedies(attempt: &Attempt) -> Vec<String> {
     let hint = |hint: &Hint| match hint {
         Hint::OneFilterAway { change, clusters, .. } => of_clusters(change, clusters),
-        Hint::ReplicasShort { .. }
-        | Hint::RaiseMaxClusters { .. }
-        | Hint::GroupsShort { .. }
-        | Hint::ClustersShort { .. } => hint.to_string(),
+        other => other.to_string(),
     };
     if !attempt.hints.is_empty() {
         return attempt.hints.iter().map(hint).collect();
