@@ -174,6 +174,11 @@ pub(crate) fn shortages(question: &Question, told: &trace::Attempt) -> Vec<Hint>
     Teller { question, told }.shortages()
 }
 
+/// What would change the answer of an attempt.
+pub(crate) fn hints(question: &Question, told: &trace::Attempt) -> Vec<Hint> {
+    Teller { question, told }.hints()
+}
+
 /// Turns one attempt into words.
 #[derive(Clone, Copy)]
 struct Teller<'a> {

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::divide::{self, Candidate, Share, Strategy};
 use crate::error::Error;
-use crate::explain::{self, Explanation};
+use crate::explain::{self, Explanation, Hint};
 use crate::filter::{Cause, Plugins};
 use crate::input::Snapshot;
 use crate::select;
@@ -72,6 +72,14 @@ impl Trace {
     /// Everything in words, with what would change the answer.
     pub fn explain(&self) -> Explanation {
         Explanation::of(self)
+    }
+
+    /// What would change the answer of the last attempt, what is short first. Cheaper than [`Trace::explain`].
+    pub fn hints(&self) -> Vec<Hint> {
+        let (Some(question), Some(attempt)) = (&self.question, self.attempts.last()) else {
+            return Vec::new();
+        };
+        explain::hints(question, attempt)
     }
 
     /// The decision in one line of at most 200 characters: how many clusters of how many, which ones, and

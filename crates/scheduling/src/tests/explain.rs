@@ -26,7 +26,9 @@ fn short(story: &Story) -> String {
 }
 
 fn hints(story: &Story) -> Vec<String> {
-    let attempts = story.run().trace.explain().attempts;
+    let trace = story.run().trace;
+    let attempts = trace.explain().attempts;
+    assert_eq!(trace.hints(), attempts.last().unwrap().hints);
     attempts.into_iter().flat_map(|attempt| attempt.hints).map(|hint| hint.to_string()).collect()
 }
 
