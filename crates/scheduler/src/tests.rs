@@ -307,6 +307,25 @@ async fn the_result_is_told_to_the_binding_and_its_template() {
     }
 }
 
+#[tokio::test]
+async fn a_result_that_is_withdrawn_is_told_once() {
+    let (api, mut written) = shop(3);
+    let mut lost = binding(3);
+    lost["spec"]["clusters"] = json!([{ "name": "m1", "replicas": 3 }]);
+    lost["spec"]["placement"]["clusterAffinity"] = json!({ "clusterNames": ["m9"] });
+    api.put(BINDING, lost);
+    let _running = start(&api, Options::default());
+    assert_eq!(next(&mut written).await.1["spec"]["clusters"], Value::Null);
+    assert_eq!(reason(&next(&mut written).await.1), "NoClusterFit");
+    // One for the binding, one for the template.
+    eventually("two events are written", || api.events.lock().unwrap().len() >= 2).await;
+    let events = api.events.lock().unwrap();
+    let kinds: std::collections::BTreeSet<&str> =
+        events.iter().map(|e| regarding(e)["kind"].as_str().unwrap()).collect();
+    assert_eq!((events.len(), kinds.len()), (2, 2));
+    assert!(events.iter().all(|event| event["reason"] == "ScheduleBindingFailed"));
+}
+
 fn regarding(event: &Value) -> &Value {
     event.get("involvedObject").or(event.get("regarding")).unwrap()
 }

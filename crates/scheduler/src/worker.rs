@@ -1,5 +1,6 @@
 //! Carrying decisions out. Holds no rules.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -155,7 +156,7 @@ impl Worker {
         estimators: &Estimators,
         binding: &Binding,
         sight: &Sight,
-    ) -> Option<std::collections::BTreeMap<String, i64>> {
+    ) -> Option<BTreeMap<String, i64>> {
         let engine = self.engine();
         let wanted = engine.questions(binding, sight)?;
         Some(estimates::ask(estimators, binding, &wanted, |cluster| engine.assumed_in(cluster)).await)
@@ -174,7 +175,9 @@ impl Worker {
                 Ok(written) => {
                     let cached = self.scheduler.informer(&written.key()).get(&written.key());
                     self.engine().written(&written, cached.as_deref());
-                    self.tell(object, &decision);
+                    if decision.settlement == Settlement::Scheduled {
+                        self.tell(object, &decision);
+                    }
                     binding = read(&written, binding);
                 }
                 Err(error) => {
