@@ -16,7 +16,6 @@ use api::names::labels;
 use client::Client;
 use clock::{Clock, Ids};
 use controllers::{Deps, OneMember};
-use interpreter::Interpreter;
 use machinery::{GroupVersionResource, Object};
 use runtime::{Informers, Shutdown};
 use serde_json::json;
@@ -152,7 +151,6 @@ pub async fn run(control: Client, member: Client, options: Options, clock: Clock
     let deps = Deps {
         informers: Informers::new(control, &shutdown),
         members: Arc::new(OneMember::new(&options.cluster_name, member)),
-        interpreter: Arc::new(Interpreter::native()),
         clock,
         ids: Ids::system(),
     };

@@ -42,7 +42,6 @@ use std::sync::Arc;
 
 use clock::{Clock, Ids};
 use futures::future::{BoxFuture, join_all};
-use interpreter::Interpreter;
 use runtime::{Informers, Recorder, Shutdown, spawn};
 
 pub use members::{ConnectError, Members, OneMember, PushMembers};
@@ -60,9 +59,6 @@ pub struct Deps {
     pub informers: Informers,
     /// Where clients for members come from.
     pub members: Arc<dyn Members>,
-    /// Not looked at any more: the controllers follow the control plane's customizations themselves. It goes
-    /// when nobody fills it in.
-    pub interpreter: Arc<Interpreter>,
     /// Time.
     pub clock: Clock,
     /// Ids of new objects.

@@ -36,19 +36,21 @@ enum Command {
     /// Print the CRDs and webhook configurations for a stock kube-apiserver.
     Manifests(manifests::ManifestsArgs),
     /// Run the API server alone, on its embedded store.
-    Apiserver(components::ApiserverArgs),
+    Apiserver(components::apiserver::ApiserverArgs),
     /// Run Karmada's controllers against an API server.
-    ControllerManager(components::ControllerManagerArgs),
+    ControllerManager(components::controller_manager::ControllerManagerArgs),
     /// Run namespace deletion, garbage collection and the like against an API server.
-    KubeControllerManager(components::KubeControllerManagerArgs),
+    KubeControllerManager(components::controller_manager::KubeControllerManagerArgs),
     /// Run the scheduler against an API server.
-    Scheduler(components::SchedulerArgs),
+    Scheduler(components::scheduler::SchedulerArgs),
+    /// Run the accurate estimator of one member cluster.
+    SchedulerEstimator(components::scheduler::SchedulerEstimatorArgs),
     /// Run the admission rules as a webhook server.
-    Webhook(components::WebhookArgs),
+    Webhook(components::webhook::WebhookArgs),
     /// Run the agent of a Pull mode member.
-    Agent(components::AgentArgs),
+    Agent(components::agent::AgentArgs),
     /// Run one local member cluster alone.
-    LocalCluster(components::LocalClusterArgs),
+    LocalCluster(components::local_cluster::LocalClusterArgs),
 }
 
 impl Command {
@@ -80,13 +82,16 @@ async fn run(command: Command) -> Result<()> {
         Command::Status(args) => up::state::status(&args, &mut out).await,
         Command::Down(args) => up::state::down(&args, &mut out).await,
         Command::Manifests(args) => manifests::run(&args, &mut out),
-        Command::Apiserver(args) => components::apiserver(args).await,
-        Command::ControllerManager(args) => components::controller_manager(args).await,
-        Command::KubeControllerManager(args) => components::kube_controller_manager(args).await,
-        Command::Scheduler(args) => components::scheduler(args).await,
-        Command::Webhook(args) => components::webhook(args).await,
-        Command::Agent(args) => components::agent(args).await,
-        Command::LocalCluster(args) => components::local_cluster(args).await,
+        Command::Apiserver(args) => components::apiserver::apiserver(args).await,
+        Command::ControllerManager(args) => components::controller_manager::controller_manager(args).await,
+        Command::KubeControllerManager(args) => {
+            components::controller_manager::kube_controller_manager(args).await
+        }
+        Command::Scheduler(args) => components::scheduler::scheduler(args).await,
+        Command::SchedulerEstimator(args) => components::scheduler::scheduler_estimator(args).await,
+        Command::Webhook(args) => components::webhook::webhook(args).await,
+        Command::Agent(args) => components::agent::agent(args).await,
+        Command::LocalCluster(args) => components::local_cluster::local_cluster(args).await,
     }
 }
 

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use api::Resource as _;
 use api::cluster::Cluster;
+use api::gates::FeatureGates;
 use client::{Budget, Client, ListOptions, WatchEvent, WatchOptions};
 use clock::{Clock, Ids};
 use controllers::{ConnectError, Deps, Members, PushMembers};
 use futures::future::BoxFuture;
-use interpreter::Interpreter;
 use machinery::{GroupVersionResource, Object};
 use runtime::{Informers, Recorder, Resources, Shutdown, spawn};
 use tokio::task::JoinHandle;
@@ -28,13 +28,19 @@ pub(crate) struct ControlPlane {
     host: Host,
     rules: Rules,
     client: Client,
+    gates: FeatureGates,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl ControlPlane {
     /// Starts the API server. It has no Karmada API yet: see [`ControlPlane::install`].
-    pub(crate) async fn start(dir: &Path, address: SocketAddr, shutdown: &Shutdown) -> Result<Self> {
-        let rules = Rules::new(admission::Options::default(), Clock::system(), Ids::system());
+    pub(crate) async fn start(
+        dir: &Path,
+        address: SocketAddr,
+        gates: FeatureGates,
+        shutdown: &Shutdown,
+    ) -> Result<Self> {
+        let rules = Rules::new((&gates).into(), Clock::system(), Ids::system());
         let options = host::Options {
             name: "karmada".into(),
             dir: dir.to_owned(),
@@ -44,7 +50,7 @@ impl ControlPlane {
         };
         let host = Host::start(options, shutdown).await?;
         let client = host.component("karmada-up");
-        Ok(Self { host, rules, client, tasks: Mutex::default() })
+        Ok(Self { host, rules, client, gates, tasks: Mutex::default() })
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -92,23 +98,22 @@ impl ControlPlane {
         let scheduler = scheduler::run_with(
             informers.clone(),
             clock.clone(),
-            scheduler::Options::default(),
+            scheduler::Options { gates: (&self.gates).into(), ..scheduler::Options::default() },
             shutdown.clone(),
         );
-        let deps = Deps {
-            informers,
-            members: Arc::new(members),
-            interpreter: Arc::new(Interpreter::native()),
-            clock,
-            ids: Ids::system(),
-        };
-        let controllers = controllers::run(deps, controllers::Options::default(), shutdown.clone());
+        let deps = Deps { informers, members: Arc::new(members), clock, ids: Ids::system() };
+        let controllers = controllers::run(deps, self.controllers(), shutdown.clone());
         self.keep(spawn("karmada-controller-manager", controllers));
         self.keep(spawn("karmada-scheduler", scheduler));
         self.keep(spawn(
             "kube-controller-manager",
             kube_controllers::run(kube_controllers::Set::ControlPlane, kube),
         ));
+    }
+
+    /// Options of controllers, here and in the agents of local members.
+    pub(crate) fn controllers(&self) -> controllers::Options {
+        controllers::Options { gates: (&self.gates).into(), ..controllers::Options::default() }
     }
 
     /// Remembers a task that must have ended before the server does.

@@ -150,6 +150,7 @@ impl Member {
                 provider: PROVIDER.into(),
                 region: place.region.into(),
                 zones: vec![place.zone()],
+                controllers: control_plane.controllers(),
                 ..agent::Options::default()
             };
             let control = control_plane.host().client(

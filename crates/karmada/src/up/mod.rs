@@ -22,6 +22,7 @@ mod progress;
 mod sample;
 pub(crate) mod state;
 
+use crate::components::Features;
 use control_plane::ControlPlane;
 use member::{Member, Nodes, Place};
 use progress::Progress;
@@ -49,6 +50,8 @@ pub(crate) struct UpArgs {
     members: u16,
     #[command(flatten)]
     nodes: Nodes,
+    #[command(flatten)]
+    features: Features,
     /// Also apply the sample application and show where it went.
     #[arg(long)]
     sample: bool,
@@ -117,7 +120,7 @@ async fn bring_up(
     };
     progress.doing("control plane");
     let folder = dir.join("karmada");
-    let control_plane = ControlPlane::start(&folder, address(0)?, shutdown);
+    let control_plane = ControlPlane::start(&folder, address(0)?, args.features.gates().clone(), shutdown);
     let members = (1..=args.members).map(|i| {
         let (address, nodes) = (address(i), args.nodes.clone());
         let name = format!("member{i}");
