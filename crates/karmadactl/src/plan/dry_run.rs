@@ -27,6 +27,23 @@ pub(crate) enum Verb {
     Delete,
 }
 
+/// The namespace of objects that name none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Namespace {
+    /// The user has named it: no object may name another one.
+    Asked(String),
+    /// It comes from the kubeconfig.
+    Context(String),
+}
+
+impl Namespace {
+    fn name(&self) -> &str {
+        match self {
+            Self::Asked(name) | Self::Context(name) => name,
+        }
+    }
+}
+
 /// Asks the server what it would store.
 ///
 /// # Errors
@@ -35,14 +52,14 @@ pub(crate) async fn changes(
     client: &Client,
     discovered: &Discovered,
     objects: Vec<Object>,
-    namespace: &str,
+    namespace: Namespace,
     verb: Verb,
 ) -> Result<Vec<Change>> {
-    let mut asked = Asked { client, discovered, new_namespaces: BTreeSet::new() };
+    let mut asked = Asked { client, discovered, namespace, new_namespaces: BTreeSet::new() };
     let (mut changes, mut failures) = (Vec::new(), Vec::new());
     for object in objects {
         let name = format!("{} {}", object.kind(), object.name());
-        match asked.change(object, namespace, verb).await {
+        match asked.change(object, verb).await {
             Ok(change) => changes.push(change),
             Err(error) => failures.push(format!("{name}: {error:#}")),
         }
@@ -53,6 +70,7 @@ pub(crate) async fn changes(
 struct Asked<'a> {
     client: &'a Client,
     discovered: &'a Discovered,
+    namespace: Namespace,
     /// Namespaces that only the files make.
     new_namespaces: BTreeSet<String>,
 }
@@ -63,7 +81,7 @@ fn is_ours(group: &str) -> bool {
 }
 
 impl Asked<'_> {
-    async fn change(&mut self, mut object: Object, namespace: &str, verb: Verb) -> Result<Change> {
+    async fn change(&mut self, mut object: Object, verb: Verb) -> Result<Change> {
         let gvk = object.gvk();
         if is_ours(&gvk.group) && Role::of(&object) == Role::Template {
             bail!(
@@ -75,7 +93,12 @@ impl Asked<'_> {
             anyhow!("the server has no kind {} in version {}", gvk.kind, object.api_version())
         })?;
         if resource.namespaced && object.namespace().is_empty() {
-            object.set("/metadata/namespace", namespace);
+            object.set("/metadata/namespace", self.namespace.name());
+        } else if let Namespace::Asked(asked) = &self.namespace
+            && resource.namespaced
+            && object.namespace() != asked
+        {
+            bail!("its namespace is {:?}, but --namespace is {asked:?}", object.namespace());
         }
         let live = self.client.resource(&resource.gvr()).namespace(object.namespace());
         let live = live.find(object.name()).await.map_err(told)?;

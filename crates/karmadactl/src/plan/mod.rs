@@ -22,10 +22,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use api::gates::FeatureGates;
 use clap::{Args, ValueEnum};
 use propagation::Gates;
 
-use self::dry_run::Verb;
+use self::dry_run::{Namespace, Verb};
 use crate::{Access, told};
 
 /// How to print.
@@ -74,23 +75,24 @@ pub struct PlanArgs {
     /// Show what deleting the objects would do, instead of applying them.
     #[arg(long)]
     pub delete: bool,
-    /// Feature gates of the controllers where they differ from the defaults, as `Name=true`: for example
-    /// PropagationPolicyPreemption, WorkloadAffinity, MultiplePodTemplatesScheduling.
-    #[arg(long, value_delimiter = ',', value_name = "GATE=BOOL")]
-    pub feature_gates: Vec<String>,
+    /// Feature gates of the control plane where they differ from the defaults, for example
+    /// `PropagationPolicyPreemption=true,WorkloadAffinity=true`.
+    #[arg(long, value_name = "GATES", default_value = "", hide_default_value = true)]
+    pub feature_gates: FeatureGates,
 }
 
 pub(crate) async fn run(access: &Access, args: PlanArgs, out: &mut (dyn Write + Send)) -> Result<()> {
-    let gates = gates(&args.feature_gates)?;
+    let gates = Gates::from(&args.feature_gates);
     let objects = files::read(&args.filename, args.recursive)?;
     if objects.is_empty() {
         bail!("no objects in the files");
     }
     let client = access.control_plane().await?;
-    let namespace = args.namespace.clone().unwrap_or_else(|| client.kube().default_namespace().to_owned());
+    let context = || Namespace::Context(client.kube().default_namespace().to_owned());
+    let namespace = args.namespace.clone().map_or_else(context, Namespace::Asked);
     let discovered = client.discover().await.map_err(told)?;
     let verb = if args.delete { Verb::Delete } else { Verb::Apply };
-    let changes = dry_run::changes(&client, &discovered, objects, &namespace, verb).await?;
+    let changes = dry_run::changes(&client, &discovered, objects, namespace, verb).await?;
     let world = read::world(&client, &discovered, &changes, gates).await?;
     let plan = planner::plan(&world, &changes)?;
     match args.output {
@@ -99,30 +101,6 @@ pub(crate) async fn run(access: &Access, args: PlanArgs, out: &mut (dyn Write + 
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&plan)?)?,
     }
     Ok(())
-}
-
-/// Reads `Name=true` and `Name=false`.
-fn gates(settings: &[String]) -> Result<Gates> {
-    let mut gates = Gates::default();
-    for setting in settings {
-        let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
-        let Ok(value) = value.parse::<bool>() else {
-            bail!("feature gate {setting:?} is not NAME=true or NAME=false")
-        };
-        let gate = match name {
-            "PropagateDeps" => &mut gates.propagate_deps,
-            "PropagationPolicyPreemption" => &mut gates.propagation_policy_preemption,
-            "PriorityBasedScheduling" => &mut gates.priority_based_scheduling,
-            "MultiplePodTemplatesScheduling" => &mut gates.multiple_pod_templates_scheduling,
-            "WorkloadAffinity" => &mut gates.workload_affinity,
-            "StatefulFailoverInjection" => &mut gates.stateful_failover_injection,
-            "ResourceQuotaEstimate" => &mut gates.resource_quota_estimate,
-            "CustomizedClusterResourceModeling" => &mut gates.customized_cluster_resource_modeling,
-            _ => bail!("feature gate {name:?} is unknown, or makes no difference to a plan"),
-        };
-        *gate = value;
-    }
-    Ok(gates)
 }
 
 #[cfg(test)]

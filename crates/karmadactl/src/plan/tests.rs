@@ -1,17 +1,22 @@
 //! Stories: what there is, what the files say, and the table that people read.
 
 use api::cluster::Cluster;
+use api::gates::FeatureGates;
 use api::{Resource as _, Scope};
 use expect_test::{Expect, expect};
 use machinery::Object;
-use propagation::BindingKey;
+use propagation::{BindingKey, Gates};
 use serde_json::{Value, json};
 
 use super::outcome::Plan;
 use super::planner::plan;
-use super::print::{diff, table};
+use super::print::table;
 use super::world::{Change, World};
-use super::{Output, PlanArgs, gates};
+use super::{Output, PlanArgs};
+
+mod copies;
+
+use copies::image;
 
 fn object(value: Value) -> Object {
     Object::from_value(value).unwrap()
@@ -117,6 +122,10 @@ fn settled(objects: impl IntoIterator<Item = Object>) -> World {
         carry_out(&mut world, &[Change::Put(object)]);
     }
     world
+}
+
+fn gates(text: &str) -> Gates {
+    Gates::from(&text.parse::<FeatureGates>().unwrap())
 }
 
 fn put(objects: impl IntoIterator<Item = Object>) -> Vec<Change> {
@@ -342,7 +351,7 @@ fn an_existing_claim_stays_and_the_plan_says_why() {
 #[test]
 fn preemption_takes_over_by_priority_where_the_gate_is_open() {
     let mut world = settled([deployment("web", 1), pp("web", "web", on(&["m1"]))]);
-    world.gates = gates(&["PropagationPolicyPreemption=true".into()]).unwrap();
+    world.gates = gates("PropagationPolicyPreemption=true");
     let always = |priority: i64| {
         with(
             with(pp("better", "web", on(&["m2"])), "priority", json!(priority)),
@@ -378,7 +387,7 @@ fn a_priority_that_sinks_wakes_those_that_wait_to_preempt() {
     };
     let waiting = with(ranked("waiting", 5, "m2"), "preemption", json!("Always"));
     let mut world = settled([deployment("web", 1), ranked("web", 9, "m1"), waiting]);
-    world.gates = gates(&["PropagationPolicyPreemption=true".into()]).unwrap();
+    world.gates = gates("PropagationPolicyPreemption=true");
     check(
         &world,
         &put([ranked("web", 7, "m1")]),
@@ -439,181 +448,6 @@ fn a_lazy_policy_waits_for_the_next_change_of_the_template() {
     );
 }
 
-fn image(name: &str, clusters: &[&str], tag: &str) -> Object {
-    let rule = json!({
-        "targetCluster": { "clusterNames": clusters },
-        "overriders": { "imageOverrider": [{ "component": "Tag", "operator": "replace", "value": tag }] },
-    });
-    policy("OverridePolicy", name, json!({ "resourceSelectors": [], "overrideRules": [rule] }))
-}
-
-#[test]
-fn an_override_changes_the_copies_of_its_clusters_only() {
-    let world = settled([deployment("web", 1), pp("web", "web", on(&["m1", "m2"]))]);
-    let changes = put([image("canary", &["m2"], "2")]);
-    check(
-        &world,
-        &changes,
-        expect![[r#"
-            OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-            Deployment shop/web   pp/web   m2        1          update   - -> op/canary
-
-            1 object: 1 copy updated.
-        "#]],
-    );
-    expect![[r#"
-        --- m2/apps/v1/Deployment/shop/web (now)
-        +++ m2/apps/v1/Deployment/shop/web (planned)
-        @@ -10,5 +10,5 @@
-           template:
-             spec:
-               containers:
-        -      - image: web:1
-        +      - image: web:2
-                 name: c
-    "#]]
-    .assert_eq(&diff(&planned(&world, &changes)));
-    let world =
-        settled([deployment("web", 1), pp("web", "web", on(&["m1", "m2"])), image("canary", &["m2"], "2")]);
-    check(
-        &world,
-        &[Change::Delete(image("canary", &[], ""))],
-        expect![[r#"
-            OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-            Deployment shop/web   pp/web   m2        1          update   op/canary -> -
-
-            1 object: 1 copy updated.
-        "#]],
-    );
-}
-
-#[test]
-fn a_policy_waits_for_its_overrides_and_goes_on_with_them() {
-    let policy = with(pp("web", "web", on(&["m1"])), "dependentOverrides", json!(["canary"]));
-    let world = settled([deployment("web", 1)]);
-    check(
-        &world,
-        &put([policy.clone()]),
-        expect![[r#"
-            OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-            Deployment shop/web   -        -         -          -        -
-
-            Deployment shop/web: PropagationPolicy shop/web waits for override policies that do not exist: canary
-            1 object, and no copy would change.
-        "#]],
-    );
-    let world = settled([deployment("web", 1), policy]);
-    check(
-        &world,
-        &put([image("canary", &["m1"], "2")]),
-        expect![[r#"
-            OBJECT                POLICY        CLUSTER   REPLICAS   ACTION   OVERRIDES
-            Deployment shop/web   - -> pp/web   m1        - -> 1     create   op/canary
-
-            1 object: 1 claimed, 1 copy created.
-        "#]],
-    );
-}
-
-#[test]
-fn an_override_that_cannot_be_applied_says_so_and_leaves_the_copy() {
-    let world = settled([deployment("web", 1), pp("web", "web", on(&["m1"]))]);
-    let rule = json!({ "overriders": { "plaintext": [{ "path": "/spec/none/x", "operator": "replace", "value": 1 }] } });
-    let broken =
-        policy("OverridePolicy", "broken", json!({ "resourceSelectors": [], "overrideRules": [rule] }));
-    check(
-        &world,
-        &put([broken]),
-        expect![[r#"
-            OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-            Deployment shop/web   pp/web   m1        1          FAILS    -
-
-            Deployment shop/web in m1: could not apply the override policies: cannot apply spec.overrideRules[0].overriders.plaintext[0] of OverridePolicy shop/broken: the operation at "/spec/none/x" failed: there is no "none"
-            1 object: 1 copy impossible.
-        "#]],
-    );
-}
-
-#[test]
-fn a_placement_that_fits_nowhere_removes_all_copies_and_says_why() {
-    let world = settled([deployment("web", 1), pp("web", "web", on(&["m1"]))]);
-    check(
-        &world,
-        &put([pp("web", "web", on(&["m9"]))]),
-        expect![[r#"
-        OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-        Deployment shop/web   pp/web   m1        1 -> -     delete   -
-
-        Deployment shop/web: placed nowhere: 0/3 clusters are available: 3 cluster(s) did not match the placement cluster affinity constraint.
-        1 object: 1 copy deleted.
-    "#]],
-    );
-}
-
-#[test]
-fn suspension_shows_as_such() {
-    let world = settled([deployment("web", 1), pp("web", "web", on(&["m1"]))]);
-    let suspended = with(pp("web", "web", on(&["m1"])), "suspension", json!({ "dispatching": true }));
-    check(
-        &world,
-        &put([suspended]),
-        expect![[r#"
-        OBJECT                POLICY   CLUSTER   REPLICAS   ACTION    OVERRIDES
-        Deployment shop/web   pp/web   m1        1          suspend   -
-
-        Deployment shop/web in m1: dispatching is suspended: nothing reaches the cluster for now
-        1 object: 1 copy suspended or resumed.
-    "#]],
-    );
-}
-
-#[test]
-fn dependencies_follow_what_needs_them() {
-    let mut web = deployment("web", 1);
-    let volume = json!([{ "name": "v", "configMap": { "name": "settings" } }]);
-    web.set("/spec/template/spec/volumes", volume);
-    let mut settings = Object::new("v1", "ConfigMap", "shop", "settings");
-    settings.set("/metadata/uid", "uid-settings");
-    settings.set("/data", json!({ "a": "1" }));
-    let propagating = |clusters: &[&str]| with(pp("web", "web", on(clusters)), "propagateDeps", json!(true));
-    let world = settled([web.clone(), settings.clone()]);
-    check(
-        &world,
-        &put([propagating(&["m1"])]),
-        expect![[r#"
-            OBJECT                    POLICY        CLUSTER   REPLICAS   ACTION   OVERRIDES
-            ConfigMap shop/settings   -             m1        -          create   -
-            Deployment shop/web       - -> pp/web   m1        - -> 1     create   -
-
-            2 objects: 1 claimed, 2 copies created.
-        "#]],
-    );
-    let world = settled([settings, web, propagating(&["m1"])]);
-    check(
-        &world,
-        &put([propagating(&["m2"])]),
-        expect![[r#"
-            OBJECT                    POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-            ConfigMap shop/settings   -        m1        -          delete   -
-                                               m2        -          create   -
-            Deployment shop/web       pp/web   m1        1 -> -     delete   -
-                                               m2        - -> 1     create   -
-
-            2 objects: 2 copies created, 2 copies deleted.
-        "#]],
-    );
-    check(
-        &world,
-        &put([pp("web", "web", on(&["m1"]))]),
-        expect![[r#"
-            OBJECT                    POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-            ConfigMap shop/settings   -        m1        -          delete   -
-
-            1 object: 1 copy deleted.
-        "#]],
-    );
-}
-
 #[test]
 fn what_cannot_be_propagated_is_told_for_the_policy_that_selects_it() {
     let mut system = deployment("web", 1);
@@ -656,72 +490,6 @@ fn a_template_that_leaves_its_policys_selectors_keeps_the_claim_and_its_copies()
 
             Deployment shop/web: PropagationPolicy shop/web has claimed it and does not select it any more: its copies stay as they are
             1 object, and no copy would change.
-        "#]],
-    );
-}
-
-#[test]
-fn a_released_template_that_changes_keeps_its_copies_as_they_are() {
-    let mut world = settled([deployment("web", 1), pp("web", "web", on(&["m1"]))]);
-    carry_out(&mut world, &[Change::Delete(pp("web", "web", json!({})))]);
-    check(
-        &world,
-        &put([deployment("web", 5)]),
-        expect![[r#"
-        OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-        Deployment shop/web   -        -         -          -        -
-
-        Deployment shop/web: no policy governs it: its copies stay as they are
-        1 object, and no copy would change.
-    "#]],
-    );
-}
-
-#[test]
-fn a_dependency_that_changes_is_updated_where_it_is_needed() {
-    let mut web = deployment("web", 1);
-    web.set("/spec/template/spec/volumes", json!([{ "name": "v", "configMap": { "name": "settings" } }]));
-    let mut settings = Object::new("v1", "ConfigMap", "shop", "settings");
-    settings.set("/metadata/uid", "uid-settings");
-    let policy = with(pp("web", "web", on(&["m1"])), "propagateDeps", json!(true));
-    let world = settled([settings.clone(), web, policy]);
-    settings.set("/data", json!({ "a": "2" }));
-    check(
-        &world,
-        &put([settings]),
-        expect![[r#"
-        OBJECT                    POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-        ConfigMap shop/settings   -        m1        -          update   -
-
-        1 object: 1 copy updated.
-    "#]],
-    );
-}
-
-#[test]
-fn a_copy_that_has_fallen_behind_catches_up_with_its_next_change() {
-    let mut world = settled([deployment("web", 1), pp("web", "web", on(&["m1"]))]);
-    let mut stale = Object::new(
-        "work.karmada.io/v1alpha1",
-        "Work",
-        "karmada-es-m1",
-        &api::naming::work("Deployment", "shop", "web"),
-    );
-    stale.set_label("resourcebinding.karmada.io/permanent-id", "planned-web");
-    let mut manifest = deployment("web", 1);
-    manifest.metadata_mut().remove("uid");
-    manifest.set_label("app", "old");
-    stale.set("/spec/workload/manifests", json!([manifest]));
-    world.works.insert(stale.key(), stale);
-    check(
-        &world,
-        &put([pp("web", "web", on(&["m1", "m2"]))]),
-        expect![[r#"
-            OBJECT                POLICY   CLUSTER   REPLICAS   ACTION   OVERRIDES
-            Deployment shop/web   pp/web   m1        1          update   -
-                                           m2        - -> 1     create   -
-
-            1 object: 1 copy created, 1 copy updated.
         "#]],
     );
 }
@@ -790,7 +558,9 @@ fn arguments_are_read_and_wrong_ones_refused() {
     assert!(args.recursive && args.delete && args.output == Output::Diff);
     assert!(parse(&["plan"]).is_err(), "a file must be given");
     assert!(parse(&["plan", "-f", "a", "-o", "yaml"]).is_err());
-    assert!(gates(&["PropagateDeps=false".into()]).is_ok_and(|gates| !gates.propagate_deps));
-    assert!(gates(&["Nonsense=true".into()]).unwrap_err().to_string().contains("unknown"));
-    assert!(gates(&["PropagateDeps".into()]).unwrap_err().to_string().contains("NAME=true"));
+    let gates =
+        |text: &str| parse(&["plan", "-f", "a", "--feature-gates", text]).map(|args| args.feature_gates);
+    assert!(gates("PropagateDeps=false").is_ok_and(|gates| !gates.enabled("PropagateDeps")));
+    assert!(gates("Nonsense=true").is_err());
+    assert!(gates("PropagateDeps").is_err());
 }

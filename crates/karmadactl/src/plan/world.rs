@@ -10,7 +10,9 @@ use interpreter::Interpreter;
 use machinery::{Object, ObjectKey};
 use matching::{Claimant, PreemptionGate};
 use propagation::{BindingKey, Gates, TemplateKey};
-use scheduling::{Features, Plugins, Snapshot};
+use scheduling::{Features, Snapshot};
+
+use crate::why::features;
 
 /// What users write: templates, policies, override policies. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -152,12 +154,7 @@ impl World {
 
     /// The scheduler's switches.
     pub(crate) fn features(&self) -> Features {
-        let plugins = if self.gates.workload_affinity {
-            Plugins::parse(["*"]).unwrap_or_default()
-        } else {
-            Plugins::default()
-        };
-        Features { plugins, components: self.gates.multiple_pod_templates_scheduling, ..Features::default() }
+        features(&self.gates)
     }
 
     /// The clusters as the scheduler sees them.

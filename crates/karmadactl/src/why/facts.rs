@@ -6,7 +6,9 @@ use api::cluster::Cluster;
 use api::policy::Policy;
 use api::work::{Binding, Work};
 use api::{Scope, naming};
+use estimation::Modeling;
 use machinery::{GroupVersionKind, Object};
+use propagation::Gates;
 use scheduling::{Features, Peers, Plugins};
 
 /// What was read about an object.
@@ -28,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) works: Vec<Work>,
     /// Other bindings of the same namespace: those that need this one, and those of the same groups.
     pub(crate) neighbours: Vec<Binding>,
+    /// What the control plane runs with.
+    pub(crate) gates: Gates,
 }
 
 impl Facts {
@@ -75,13 +79,32 @@ pub(crate) fn skipped(object: &Object) -> Option<String> {
     None
 }
 
-/// The scheduler's switches as they must be set for the binding to look as it does; the rest are defaults.
-pub(crate) fn features(binding: &Binding) -> Features {
-    let plugins = match &binding.spec.workload_affinity_groups {
-        Some(_) => Plugins::parse(["*"]).unwrap_or_default(),
-        None => Plugins::default(),
-    };
-    Features { plugins, components: !binding.spec.components.is_empty(), ..Features::default() }
+/// The scheduler's switches under feature gates.
+pub(crate) fn features(gates: &Gates) -> Features {
+    let plugins = Plugins::parse(["*"]).unwrap_or_default();
+    Features {
+        plugins: if gates.workload_affinity { plugins } else { plugins.without_workload_affinity() },
+        modeling: if gates.customized_cluster_resource_modeling { Modeling::Used } else { Modeling::Ignored },
+        components: gates.multiple_pod_templates_scheduling,
+        ..Features::default()
+    }
+}
+
+/// The gates as they must be set for a binding to look as it does.
+fn gates_of(gates: &Gates, binding: &Binding) -> Gates {
+    Gates {
+        workload_affinity: gates.workload_affinity || binding.spec.workload_affinity_groups.is_some(),
+        multiple_pod_templates_scheduling: gates.multiple_pod_templates_scheduling
+            || !binding.spec.components.is_empty(),
+        ..*gates
+    }
+}
+
+impl Facts {
+    /// The scheduler's switches for a binding.
+    pub(crate) fn features(&self, binding: &Binding) -> Features {
+        features(&gates_of(&self.gates, binding))
+    }
 }
 
 /// Where the other workloads of the binding's affinity groups are.

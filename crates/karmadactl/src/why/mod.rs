@@ -14,10 +14,13 @@ mod read;
 use std::io::Write;
 
 pub(crate) use self::decide::applied_placement;
+pub(crate) use self::facts::features;
 pub(crate) use self::read::list;
 
 use anyhow::Result;
+use api::gates::FeatureGates;
 use clap::{Args, ValueEnum};
+use propagation::Gates;
 
 use crate::Access;
 
@@ -55,12 +58,17 @@ pub struct WhyArgs {
     /// How to print; text for people when not given.
     #[arg(short, long, value_enum)]
     pub output: Option<Output>,
+    /// Feature gates of the control plane where they differ from the defaults, for example
+    /// `PropagationPolicyPreemption=true`.
+    #[arg(long, value_name = "GATES", default_value = "", hide_default_value = true)]
+    pub feature_gates: FeatureGates,
 }
 
 pub(crate) async fn run(access: &Access, args: WhyArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let client = access.control_plane().await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| client.kube().default_namespace().to_owned());
-    let facts = read::facts(&client, &args.object, &namespace).await?;
+    let read = read::facts(&client, &args.object, &namespace).await?;
+    let facts = facts::Facts { gates: Gates::from(&args.feature_gates), ..read };
     let explanation = explain::explain(&facts);
     match args.output {
         None => write!(out, "{}", print::text(&explanation))?,

@@ -1,7 +1,7 @@
 //! Which policy governs an object, and why. The reasons are crate `matching`'s; here they get their place.
 
 use api::policy::Policy;
-use matching::{Failure, Judgement, Loss, Mismatch, PolicyRef, Standing, Verdict, explain};
+use matching::{Failure, Judgement, Loss, Mismatch, PolicyRef, PreemptionGate, Standing, Verdict, explain};
 use propagation::binding::is_lazy;
 
 use super::explanation::{Governance, State};
@@ -10,7 +10,9 @@ use super::facts::Facts;
 /// Says which policy governs the object and why.
 pub(crate) fn governance(facts: &Facts) -> Governance {
     let known = |policy: &Policy, name: &str| facts.has_override(policy, name);
-    let asked = matching::Facts { override_exists: &known, ..matching::Facts::default() };
+    let preemption =
+        if facts.gates.propagation_policy_preemption { PreemptionGate::On } else { PreemptionGate::Off };
+    let asked = matching::Facts { override_exists: &known, preemption };
     let explanation = explain(&facts.template, &facts.policies, &asked);
     let (state, reason) = standing(facts, &explanation);
     let policy = match (&explanation.governed_by, &explanation.claim) {

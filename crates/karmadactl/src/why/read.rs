@@ -71,6 +71,7 @@ pub(crate) async fn facts(client: &Client, words: &[String], namespace: &str) ->
         clusters: clusters.iter().filter_map(|c| Cluster::from_object(c).ok()).collect(),
         works,
         neighbours,
+        ..Facts::default()
     })
 }
 
