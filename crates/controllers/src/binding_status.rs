@@ -245,10 +245,7 @@ impl Controller {
             .iter()
             .filter_map(|work| context.works().latest(&work.key()))
             .collect();
-        if !has_reported(&binding)
-            && !existing_clusters(&spec).is_empty()
-            && works.iter().all(|w| is_silent(w))
-        {
+        if says_nothing_yet(&binding, &spec, &works) {
             // Nothing is reported yet; the first report follows in a moment and says more.
             return Ok(Outcome::Done);
         }
@@ -377,9 +374,11 @@ fn template_of(binding: &Object) -> Regarding {
     }
 }
 
-/// Whether a Work has not said anything yet.
-fn is_silent(work: &Object) -> bool {
-    work.at("/status").is_none()
+/// Whether a binding has nothing to say yet: no Work of it has reported, and some will.
+fn says_nothing_yet(binding: &Object, spec: &ResourceBindingSpec, works: &[Arc<Object>]) -> bool {
+    !has_reported(binding)
+        && !existing_clusters(spec).is_empty()
+        && works.iter().all(|work| work.at("/status").is_none())
 }
 
 /// Whether a binding has been scheduled, or goes where those go that need it.
@@ -478,5 +477,31 @@ mod tests {
         work.set("/status/manifestStatuses/0/identifier/ordinal", 1);
         let decision = decide(&spec(&["a"]), &[Arc::new(work)]).unwrap();
         assert_eq!(summary(&decision), "a true Unknown ; fully true");
+    }
+
+    #[test]
+    fn a_binding_is_written_from_the_first_report_on() {
+        let mut silent = (*work("a", "True", 1)).clone();
+        silent.remove("/status");
+        let silent = Arc::new(silent);
+        let mut binding =
+            Object::new("work.karmada.io/v1alpha2", "ResourceBinding", "shop", "web-deployment");
+        assert!(says_nothing_yet(&binding, &spec(&["a"]), &[]), "its Works are still to be made");
+        assert!(says_nothing_yet(&binding, &spec(&["a"]), &[Arc::clone(&silent)]));
+        assert!(!says_nothing_yet(&binding, &spec(&["a"]), &[Arc::clone(&silent), work("b", "False", 1)]));
+        assert!(!says_nothing_yet(&binding, &spec(&[]), &[]), "no Work will come");
+        binding.set("/status/conditions", json!([{ "type": "FullyApplied", "status": "True" }]));
+        assert!(!says_nothing_yet(&binding, &spec(&["a"]), &[silent]), "what was said is brought up to date");
+    }
+
+    #[test]
+    fn a_binding_that_goes_where_others_go_is_summed_up_without_being_scheduled() {
+        let mut binding = Object::new("work.karmada.io/v1alpha2", "ResourceBinding", "shop", "settings");
+        assert!(!is_placed(&binding));
+        binding.set("/spec/requiredBy", json!([{ "name": "web-deployment" }]));
+        assert!(is_placed(&binding));
+        binding.remove("/spec/requiredBy");
+        binding.set("/status/lastScheduledTime", "2030-01-01T00:00:00Z");
+        assert!(is_placed(&binding));
     }
 }

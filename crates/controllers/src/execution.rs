@@ -307,7 +307,9 @@ async fn reconcile(context: &Context, member: &Arc<Member>, name: &str) -> Resul
     if suspended {
         let now = context.now();
         if let Some(conditions) = view::with_condition(&work, &dispatching, &now) {
-            context.recorder.normal(&*work, events::WORK_DISPATCHING, dispatching.message.clone());
+            if view::condition_status(&work, conditions::DISPATCHING) != Some(dispatching.status) {
+                context.recorder.normal(&*work, events::WORK_DISPATCHING, dispatching.message.clone());
+            }
             write_status(context, &work, json!({ "conditions": conditions })).await?;
         }
         return Ok(Outcome::Done);
@@ -491,7 +493,7 @@ async fn report(
     let mut status = Map::new();
     let mut all: Vec<Value> =
         work.at("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-    let resumed = view::condition_status(work, conditions::DISPATCHING) == Some("False");
+    let flips = view::condition_status(work, conditions::DISPATCHING) != Some(dispatching.status);
     let mut changed = view::set_condition(&mut all, dispatching, &now);
     changed |= view::set_condition(&mut all, &condition, &now);
     if changed {
@@ -511,7 +513,7 @@ async fn report(
     if applied.wrote {
         record_events(context, work, &applied.failures);
     }
-    if resumed {
+    if flips {
         context.recorder.normal(work, events::WORK_DISPATCHING, dispatching.message.clone());
     }
     if !status.is_empty() {
@@ -581,6 +583,25 @@ pub(crate) async fn write_status(context: &Context, work: &Object, status: Value
     Ok(())
 }
 
+/// What must happen in the member before a Work may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    /// Its objects go, or are set free.
+    Objects,
+    /// A cluster that leaves takes its objects with it; nobody may be there to ask.
+    Nothing,
+    /// The cluster has to come back first.
+    Wait,
+}
+
+fn removal(cluster: &Object, connected: bool) -> Removal {
+    match (view::is_ready(cluster) && connected, cluster.is_deleting()) {
+        (true, _) => Removal::Objects,
+        (false, true) => Removal::Nothing,
+        (false, false) => Removal::Wait,
+    }
+}
+
 /// Ends a Work: its objects go, or are set free, and then the finalizer.
 async fn remove(
     context: &Context,
@@ -591,16 +612,13 @@ async fn remove(
     if !work.has_finalizer(finalizers::EXECUTION) {
         return Ok(Outcome::Done);
     }
-    // A cluster that leaves takes its objects with it; nobody may be there to ask.
-    if !cluster.is_deleting() || view::is_ready(cluster) {
-        let connection = member.connection().filter(|_| view::is_ready(cluster));
-        match connection {
-            Some(connection) => remove_objects(member, &connection, work).await?,
-            None if cluster.is_deleting() => {}
-            None => {
-                let reason = member.failure().unwrap_or_else(|| "it is not ready".into());
-                return Err(Error::NotConnected { cluster: member.name.clone(), reason });
-            }
+    let connection = member.connection();
+    match (removal(cluster, connection.is_some()), connection) {
+        (Removal::Objects, Some(connection)) => remove_objects(member, &connection, work).await?,
+        (Removal::Nothing, _) => {}
+        (Removal::Wait | Removal::Objects, _) => {
+            let reason = member.failure().unwrap_or_else(|| "it is not ready".into());
+            return Err(Error::NotConnected { cluster: member.name.clone(), reason });
         }
     }
     let mut released = work.clone();
@@ -699,6 +717,18 @@ const OUR_ANNOTATIONS: [&str; 13] = [
     annotations::CONFLICT_RESOLUTION,
 ];
 
+/// An object without our marks.
+fn freed(object: &Object) -> Object {
+    let mut freed = object.clone();
+    for label in OUR_LABELS {
+        freed.remove_label(label);
+    }
+    for annotation in OUR_ANNOTATIONS {
+        freed.remove_annotation(annotation);
+    }
+    freed
+}
+
 /// Takes our marks off an object and leaves it to the member.
 async fn set_free(
     member: &Arc<Member>,
@@ -706,14 +736,7 @@ async fn set_free(
     manifest: &Object,
 ) -> Result<(), ManifestError> {
     let Some((resource, object)) = ours(member, connection, manifest).await? else { return Ok(()) };
-    let mut freed = (*object).clone();
-    for label in OUR_LABELS {
-        freed.remove_label(label);
-    }
-    for annotation in OUR_ANNOTATIONS {
-        freed.remove_annotation(annotation);
-    }
-    let result = resource.update(&freed).await;
+    let result = resource.update(&freed(&object)).await;
     metrics::member_write(MemberWrite::Update, &member.name, manifest, result.is_ok());
     match result {
         Err(error) if error.is_not_found() => Ok(()),

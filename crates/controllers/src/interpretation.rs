@@ -39,8 +39,6 @@ const FAILURE_CHECK: Duration = Duration::from_millis(50);
 pub(crate) struct LiveInterpreter {
     current: Arc<ArcSwap<Interpreter>>,
     caller: Arc<Caller>,
-    clock: Clock,
-    gates: Gates,
 }
 
 impl LiveInterpreter {
@@ -51,11 +49,10 @@ impl LiveInterpreter {
         informers: &Informers,
         shutdown: &Shutdown,
     ) -> Self {
+        let plain = Interpreter::native().with_clock(clock).with_gates(gates);
         let live = Self {
-            current: Arc::new(ArcSwap::from_pointee(Interpreter::native())),
+            current: Arc::new(ArcSwap::from_pointee(plain)),
             caller: Arc::new(Caller::new(informers.clone())),
-            clock,
-            gates,
         };
         let sources = [
             informers.get(&ResourceInterpreterCustomization::gvr()),
@@ -89,9 +86,7 @@ impl LiveInterpreter {
         let objects = |informer: &Informer| -> Vec<Object> {
             informer.list().iter().map(|object| (**object).clone()).collect()
         };
-        let interpreter = Interpreter::with(&objects(customizations), &objects(webhooks))
-            .with_clock(self.clock.clone())
-            .with_gates(self.gates);
+        let interpreter = self.current().customized(&objects(customizations), &objects(webhooks));
         for complaint in interpreter.complaints() {
             tracing::warn!(complaint, "a customization of the interpreter is left out");
         }

@@ -313,8 +313,7 @@ impl Detector {
         }
         let overrides = self.context.informers.get(&Override::kind_of(policy.scope).gvr());
         let exists = |name: &str| overrides.get(&ObjectKey::new(&policy.metadata.namespace, name)).is_some();
-        let missing: Vec<&str> =
-            policy.spec.dependent_overrides.iter().map(String::as_str).filter(|name| !exists(name)).collect();
+        let missing = matching::missing_overrides(policy, exists);
         if missing.is_empty() {
             return Ok(());
         }
@@ -373,7 +372,7 @@ impl Detector {
             Some(claimed) => (claimed, true),
             None => (template, false),
         };
-        if item.changed_by_karmada && binding::is_lazy(policy) {
+        if only_claims(item, policy) {
             return Ok(has_claimed);
         }
         let interpreted = Interpreted {
@@ -524,6 +523,11 @@ impl Detector {
     }
 }
 
+/// Whether a template is claimed and its binding left alone: the policy waits for the user's next change.
+fn only_claims(item: &Item, policy: &Policy) -> bool {
+    item.changed_by_karmada && binding::is_lazy(policy)
+}
+
 /// The event that tells what a template runs.
 fn told(workload: &Interpretation) -> Option<(&'static str, String)> {
     match workload {
@@ -534,6 +538,48 @@ fn told(workload: &Interpretation) -> Option<(&'static str, String)> {
         Interpretation::Components(components) => {
             let names: Vec<&str> = components.iter().map(|c| c.name.as_str()).collect();
             Some((events::GET_COMPONENTS_SUCCEED, format!("Get components({}) succeed.", names.join(", "))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::policy::ActivationPreference;
+    use machinery::GroupVersionKind;
+
+    use super::*;
+
+    #[test]
+    fn a_lazy_policy_leaves_the_binding_alone_until_the_user_changes_the_template() {
+        let template = TemplateKey {
+            kind: GroupVersionKind::from_api_version("v1", "ConfigMap"),
+            key: ObjectKey::new("shop", "settings"),
+        };
+        let policy = |preference| {
+            let spec =
+                api::policy::PropagationSpec { activation_preference: preference, ..Default::default() };
+            Policy { scope: Scope::Namespaced, metadata: api::ObjectMeta::named("shop", "p"), spec }
+        };
+        let (eager, lazy) = (policy(None), policy(Some(ActivationPreference::Lazy)));
+        let item = |changed_by_karmada| Item { template: template.clone(), changed_by_karmada };
+        assert!(only_claims(&item(true), &lazy));
+        assert!(!only_claims(&item(false), &lazy));
+        assert!(!only_claims(&item(true), &eager));
+        assert_ne!(item(true), item(false), "both may wait in the queue");
+    }
+
+    #[test]
+    fn what_a_template_runs_is_told_by_the_reason_of_the_question() {
+        let component = api::work::Component { name: "driver".into(), ..Default::default() };
+        for (workload, expected) in [
+            (Interpretation::NoWorkload, None),
+            (Interpretation::Replicas(3, None), Some(("GetReplicasSucceed", "Get replicas(3) succeed."))),
+            (
+                Interpretation::Components(vec![component]),
+                Some(("GetComponentsSucceed", "Get components(driver) succeed.")),
+            ),
+        ] {
+            assert_eq!(told(&workload), expected.map(|(reason, text)| (reason, text.to_owned())));
         }
     }
 }

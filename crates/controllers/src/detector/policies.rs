@@ -22,6 +22,20 @@ fn preempts(policy: &Policy) -> bool {
     policy.spec.preemption == Some(Preemption::Always)
 }
 
+/// Whether a change of a policy means anything for templates: its specification, its deletion, or the id by
+/// which they name it.
+fn concerns(scope: Scope, change: &Change) -> bool {
+    match change {
+        Change::Modified { old, new } => {
+            old.generation() != new.generation()
+                || old.is_deleting() != new.is_deleting()
+                || old.label(policy_id_label(scope)) != new.label(policy_id_label(scope))
+        }
+        Change::Added { .. } => true,
+        Change::Deleted { .. } => false,
+    }
+}
+
 /// The policies that may take templates over from one whose priority sinks, because it does not outrank them
 /// any more: those that preempt and whose own priority is between, the highest first.
 fn preemptors<'a>(policies: impl Iterator<Item = &'a Policy>, old: &Policy, new: &Policy) -> Vec<Claimant> {
@@ -83,16 +97,7 @@ impl Detector {
         if let (Some(old), Some(new)) = (&old, &parsed) {
             self.wake_preemptors(old, new);
         }
-        let concerns = match change {
-            Change::Modified { old, new } => {
-                old.generation() != new.generation()
-                    || old.is_deleting() != new.is_deleting()
-                    || old.label(policy_id_label(scope)) != new.label(policy_id_label(scope))
-            }
-            Change::Added { .. } => true,
-            Change::Deleted { .. } => false,
-        };
-        if concerns {
+        if concerns(scope, change) {
             self.policies.add(claimant);
         }
     }
@@ -307,6 +312,22 @@ mod tests {
         let mut metadata = api::ObjectMeta::named("shop", name);
         metadata.uid = name.into();
         Policy { scope: Scope::Namespaced, metadata, spec }
+    }
+
+    #[test]
+    fn a_change_of_a_policy_counts_when_its_generation_its_deletion_or_its_id_changes() {
+        let changed = |change: fn(&mut Object)| {
+            let mut old = Object::new("policy.karmada.io/v1alpha1", "PropagationPolicy", "ns", "p");
+            old.set("/metadata/generation", 1);
+            let mut new = old.clone();
+            change(&mut new);
+            concerns(Scope::Namespaced, &Change::Modified { old: old.into(), new: new.into() })
+        };
+        assert!(!changed(|_| {}));
+        assert!(!changed(|p| p.set_label("somebody/else", "x")), "the specification is the same");
+        assert!(changed(|p| p.set("/metadata/generation", 2)));
+        assert!(changed(|p| p.set("/metadata/deletionTimestamp", "2030-01-01T00:00:00Z")));
+        assert!(changed(|p| p.set_label("propagationpolicy.karmada.io/permanent-id", "x")));
     }
 
     #[test]

@@ -139,5 +139,9 @@ mod tests {
             assert_eq!(skipped.contains(namespace), expected, "{namespace}");
         }
         assert!(!skipped.skips(&Object::new("v1", "Namespace", "", "kube-system")), "it has no namespace");
+        let none = SkippedNamespaces::new(&[]);
+        let settings = |name: &str| Object::new("v1", "ConfigMap", "kube-system", name);
+        assert!(none.skips(&settings("extension-apiserver-authentication")), "the API server's own");
+        assert!(!none.skips(&settings("other")));
     }
 }

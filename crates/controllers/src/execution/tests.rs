@@ -318,3 +318,48 @@ fn kinds_with_a_status_and_defaults_of_their_own_are_left_alone_once_applied() {
         assert!(is_update(&outcome(&changed, &observed, &APPLIED)), "{kind}");
     }
 }
+
+#[test]
+fn a_deleted_work_takes_its_objects_along_unless_the_cluster_leaves_with_them() {
+    for (ready, leaves, connected, expected) in [
+        ("True", false, true, Removal::Objects),
+        ("True", true, true, Removal::Objects),
+        ("False", false, true, Removal::Wait),
+        ("True", false, false, Removal::Wait),
+        ("False", true, true, Removal::Nothing),
+        ("Unknown", true, false, Removal::Nothing),
+    ] {
+        let mut cluster = Object::new("cluster.karmada.io/v1alpha1", "Cluster", "", "m1");
+        cluster.set("/status/conditions", json!([{ "type": "Ready", "status": ready }]));
+        if leaves {
+            cluster.set("/metadata/deletionTimestamp", "2030-01-01T00:00:00Z");
+        }
+        assert_eq!(removal(&cluster, connected), expected, "{ready} {leaves} {connected}");
+    }
+}
+
+#[test]
+fn an_object_that_is_preserved_loses_our_marks_and_nothing_else() {
+    let mut object = stored(&manifest(json!({ "replicas": 1 })));
+    for label in OUR_LABELS {
+        object.set_label(label, "x");
+    }
+    for annotation in OUR_ANNOTATIONS {
+        object.set_annotation(annotation, "x");
+    }
+    let freed = freed(&object);
+    assert_eq!(freed.labels().collect::<Vec<_>>(), [("app", "web")]);
+    assert_eq!(freed.annotations().collect::<Vec<_>>(), [("deployment.kubernetes.io/revision", "1")]);
+    assert_eq!(freed.at("/spec"), object.at("/spec"));
+}
+
+#[test]
+fn dispatching_says_whether_a_work_is_brought_into_its_member() {
+    let text =
+        |condition: NewCondition| format!("{} {}: {}", condition.status, condition.reason, condition.message);
+    assert_eq!(
+        text(dispatching(true)),
+        "False SuspendDispatching: Work dispatching is in a suspended state."
+    );
+    assert_eq!(text(dispatching(false)), "True Dispatching: Work is being dispatched to member clusters.");
+}
