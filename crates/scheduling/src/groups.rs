@@ -47,22 +47,42 @@ pub(crate) struct Bounds {
     pub(crate) parents: usize,
 }
 
-/// How many combinations are looked at before settling for a good one instead of the best one.
-const STEPS_MAX: usize = 1 << 18;
+/// How much one decision may look at before it settles for a good choice instead of the best one: a few
+/// milliseconds. Up to sixteen groups are always decided exactly, and mostly hundreds are.
+#[derive(Debug)]
+pub(crate) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(1 << 17)
+    }
+}
+
+impl Budget {
+    fn spend(&mut self, steps: usize) -> bool {
+        self.0 = self.0.saturating_sub(steps);
+        self.0 > 0
+    }
+}
 
 /// How many combinations are kept when more than the best one may be needed.
-const RANKED_MAX: usize = 512;
+const RANKED_MAX: usize = 64;
+
+/// Up to so many groups the highest sums of scores are known in advance.
+const SUMS_MAX: usize = 256;
 
 /// Groups by index, best group first.
 pub(crate) type Choice = Vec<usize>;
 
 /// The best choice; empty when no combination will do.
-pub(crate) fn choose(groups: &[Group], bounds: &Bounds) -> Choice {
-    let mut search = Search::new(groups, bounds);
+pub(crate) fn choose(groups: &[Group], bounds: &Bounds, budget: &mut Budget) -> Choice {
+    let guess = good_enough(groups, bounds);
+    let mut search = Search::new(groups, bounds, budget);
     search.cuts_losers = true;
+    search.aim_at(&guess);
     search.descend(0);
-    if search.steps >= STEPS_MAX {
-        return good_enough(groups, bounds);
+    if search.is_exhausted {
+        return guess;
     }
     let Some(best) = search.found.pop() else { return Vec::new() };
     let best = search.best_first(&best.members);
@@ -73,12 +93,12 @@ pub(crate) fn choose(groups: &[Group], bounds: &Bounds) -> Choice {
 
 /// The choices that will do, best first: for a level whose best choice may leave no choice to the levels
 /// below.
-pub(crate) fn ranked(groups: &[Group], bounds: &Bounds) -> Vec<Choice> {
-    let best = choose(groups, bounds);
+pub(crate) fn ranked(groups: &[Group], bounds: &Bounds, budget: &mut Budget) -> Vec<Choice> {
+    let best = choose(groups, bounds, budget);
     if best.is_empty() {
         return Vec::new();
     }
-    let mut search = Search::new(groups, bounds);
+    let mut search = Search::new(groups, bounds, budget);
     search.descend(0);
     let mut found = std::mem::take(&mut search.found);
     found.sort_by_key(|c| (Reverse(c.score), Reverse(c.clusters)));
@@ -100,11 +120,18 @@ struct Search<'a> {
     cuts_losers: bool,
     /// Groups as they are tried: few clusters first, then the better score, then the name.
     order: Vec<usize>,
-    /// From each position on: clusters of all groups together, and the highest score.
+    /// From each position on: clusters of all groups together, groups below, and the highest score.
     clusters_from: Vec<i64>,
+    below_from: Vec<[i64; BELOW_MAX]>,
     score_from: Vec<i64>,
+    /// From each position on: the sums of the highest scores, of none, one, two of them and so on; empty with
+    /// very many groups.
+    sums_from: Vec<Vec<i64>>,
+    /// Score and clusters of a combination that is known to be found.
+    aim: Option<(i64, i64)>,
     found: Vec<Combination>,
-    steps: usize,
+    budget: &'a mut Budget,
+    is_exhausted: bool,
     path: Path,
 }
 
@@ -168,14 +195,18 @@ impl Path {
 }
 
 impl<'a> Search<'a> {
-    fn new(groups: &'a [Group], bounds: &'a Bounds) -> Self {
+    fn new(groups: &'a [Group], bounds: &'a Bounds, budget: &'a mut Budget) -> Self {
         let mut order: Vec<usize> = (0..groups.len()).collect();
         order.sort_unstable_by_key(|&i| (groups[i].clusters(), Reverse(groups[i].score), i));
         let (mut clusters_from, mut score_from) = (vec![0; groups.len() + 1], vec![0; groups.len() + 1]);
+        let mut below_from = vec![[0; BELOW_MAX]; groups.len() + 1];
         for (at, &i) in order.iter().enumerate().rev() {
             clusters_from[at] = clusters_from[at + 1] + groups[i].clusters();
             score_from[at] = score_from[at + 1].max(groups[i].score);
+            below_from[at] = below_from[at + 1];
+            below_from[at].iter_mut().zip(groups[i].below).for_each(|(sum, more)| *sum += more);
         }
+        let sums_from = sums_from(groups, &order);
         let clusters = groups.iter().flat_map(|g| &g.members).max().map_or(0, |last| *last as usize + 1);
         let mut seen = vec![0; clusters];
         let mut overlapping = false;
@@ -195,18 +226,36 @@ impl<'a> Search<'a> {
             cuts_losers: false,
             order,
             clusters_from,
+            below_from,
             score_from,
+            sums_from,
+            aim: None,
             found: Vec::new(),
-            steps: 0,
+            budget,
+            is_exhausted: false,
             path,
+        }
+    }
+
+    /// Takes a choice as the least that will be found, when the enumeration does come upon it.
+    fn aim_at(&mut self, guess: &[usize]) {
+        if !guess.is_empty() && self.would_find(guess) {
+            let mut clusters: Vec<u32> =
+                guess.iter().flat_map(|&i| &self.groups[i].members).copied().collect();
+            clusters.sort_unstable();
+            clusters.dedup();
+            let score = guess.iter().fold(0, |sum: i64, &i| sum.saturating_add(self.groups[i].score));
+            self.aim = Some((score, clusters.len() as i64));
         }
     }
 
     /// Extends the current path by the groups from position `begin` on. A path ends as soon as it is
     /// sufficient: longer combinations are only found where the shorter ones are not enough.
     fn descend(&mut self, begin: usize) {
-        self.steps += 1;
-        if self.steps >= STEPS_MAX || (!self.cuts_losers && self.found.len() >= RANKED_MAX) {
+        // Where groups overlap, each step counts clusters.
+        let cost = 1 + self.path.of_cluster.len() / 64;
+        self.is_exhausted |= !self.budget.spend(cost);
+        if self.is_exhausted || (!self.cuts_losers && self.found.len() >= RANKED_MAX) {
             return;
         }
         if self.path.satisfies(self.bounds) {
@@ -227,14 +276,57 @@ impl<'a> Search<'a> {
 
     /// Whether nothing that can still be added leads to a combination that matters.
     fn is_hopeless(&self, begin: usize) -> bool {
-        let (length, rest) = (self.path.groups.len() as i64, (self.order.len() - begin) as i64);
-        let room = rest.min(self.bounds.groups_max - length);
+        let (bounds, path) = (self.bounds, &self.path);
+        let (length, rest) = (path.groups.len() as i64, (self.order.len() - begin) as i64);
+        let room = rest.min(bounds.groups_max - length);
+        let slots = usize::try_from(room).unwrap_or(0);
         // The last groups in order are the largest.
-        let largest = self.clusters_from[begin.max(self.order.len() - usize::try_from(room).unwrap_or(0))];
-        let reachable = self.path.score.saturating_add(self.score_from[begin].saturating_mul(room));
-        length + rest < self.bounds.groups_min
-            || self.path.clusters + largest < self.bounds.clusters_min
-            || (self.cuts_losers && self.found.first().is_some_and(|best| reachable < best.score))
+        let clusters = path.clusters + self.clusters_from[begin.max(self.order.len() - slots)];
+        let missing_parents = bounds.parents.saturating_sub(path.parents);
+        let below = path.below.iter().zip(self.below_from[begin]).zip(bounds.below_min);
+        if length + rest < bounds.groups_min
+            || clusters < bounds.clusters_min
+            || missing_parents > slots
+            || below.into_iter().any(|((have, more), least)| have + more < least)
+        {
+            return true;
+        }
+        if !self.cuts_losers {
+            return false;
+        }
+        let slots = self.steps_to_go(begin, slots);
+        let more = match self.sums_from.get(begin) {
+            Some(sums) => sums.get(slots).or(sums.last()).copied().unwrap_or(0),
+            None => self.score_from[begin].saturating_mul(slots as i64),
+        };
+        let clusters = path.clusters + self.clusters_from[begin.max(self.order.len() - slots)];
+        let reachable = (path.score.saturating_add(more), clusters);
+        // Of equals the one found first stays.
+        self.aim.is_some_and(|aim| reachable < aim)
+            || self.found.first().is_some_and(|best| reachable <= (best.score, best.clusters))
+    }
+
+    /// How many groups can be added at most before the path is sufficient and ends.
+    fn steps_to_go(&self, begin: usize, most: usize) -> usize {
+        let (bounds, path) = (self.bounds, &self.path);
+        if !path.of_cluster.is_empty() || bounds.parents > 1 || bounds.below_min != [0; BELOW_MAX] {
+            return most;
+        }
+        let groups = usize::try_from(bounds.groups_min).unwrap_or(0).saturating_sub(path.groups.len());
+        let least = groups.max(bounds.parents.saturating_sub(path.parents)).min(most);
+        // The next groups in order are the smallest there are: whichever are added, they have as many.
+        let clusters = |steps: usize| self.clusters_from[begin] - self.clusters_from[begin + steps];
+        let enough = |steps: usize| path.clusters + clusters(steps) >= bounds.clusters_min;
+        let (mut low, mut high) = (least, most);
+        while low < high {
+            let middle = low.midpoint(high);
+            if enough(middle) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
     }
 
     fn keep(&mut self) {
@@ -282,18 +374,44 @@ impl<'a> Search<'a> {
     }
 }
 
-/// With very many groups: the best-scored ones, as many as needed; when they are still too small at the
-/// upper bound, the worst chosen are exchanged for the largest not chosen.
+/// The sums of the highest scores from each position on.
+fn sums_from(groups: &[Group], order: &[usize]) -> Vec<Vec<i64>> {
+    if groups.len() > SUMS_MAX {
+        return Vec::new();
+    }
+    let mut highest: Vec<i64> = Vec::with_capacity(groups.len());
+    let mut sums_from = vec![Vec::new(); groups.len() + 1];
+    for at in (0..=order.len()).rev() {
+        if let Some(&i) = order.get(at) {
+            let place = highest.partition_point(|score| *score > groups[i].score);
+            highest.insert(place, groups[i].score);
+        }
+        let mut sum: i64 = 0;
+        let sums = highest.iter().map(|score| {
+            sum = sum.saturating_add(*score);
+            sum
+        });
+        sums_from[at] = std::iter::once(0).chain(sums).collect();
+    }
+    sums_from
+}
+
+/// A choice that is good without much looking: the best-scored groups, the larger ones first among equals, as
+/// many as needed, and one of each parent; when they are too small at the upper bound, the worst chosen are
+/// exchanged for the largest not chosen.
 fn good_enough(groups: &[Group], bounds: &Bounds) -> Choice {
-    let mut search = Search::new(groups, bounds);
-    let all: Vec<usize> = (0..groups.len()).collect();
+    let mut budget = Budget::default();
+    let mut search = Search::new(groups, bounds, &mut budget);
+    let mut all: Vec<usize> = (0..groups.len()).collect();
+    all.sort_by_key(|&i| (Reverse(groups[i].score), Reverse(groups[i].clusters())));
     // One of each parent first.
     let mut seen = vec![false; search.path.of_parent.len()];
-    let (mut order, others): (Vec<usize>, Vec<usize>) = search
-        .best_first(&all)
-        .into_iter()
-        .partition(|&i| !std::mem::replace(&mut seen[groups[i].parent], true));
+    let (mut order, others): (Vec<usize>, Vec<usize>) =
+        all.into_iter().partition(|&i| !std::mem::replace(&mut seen[groups[i].parent], true));
     order.extend(others);
+    if bounds.parents <= 1 {
+        order.sort_by_key(|&i| (Reverse(groups[i].score), Reverse(groups[i].clusters())));
+    }
     let most = usize::try_from(bounds.groups_max).unwrap_or(0).min(order.len());
     let mut chosen = 0;
     while chosen < most && !search.path.satisfies(bounds) {

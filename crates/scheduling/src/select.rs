@@ -30,7 +30,7 @@ use api::policy::SpreadField;
 
 use crate::divide::{Candidate, Strategy};
 use crate::error::Error;
-use crate::groups::{self, BELOW_MAX, Bounds, Group};
+use crate::groups::{self, BELOW_MAX, Bounds, Budget, Group};
 use crate::topology::Topology;
 
 /// `minGroups` and `maxGroups` of a constraint; an absent bound is 0.
@@ -120,7 +120,8 @@ pub(crate) fn select(
     match wanted.spread.cluster {
         cluster if !levels.is_empty() => {
             let cluster = cluster.unwrap_or_default();
-            ByTopology { wanted, levels, cluster, candidates, topology, told }.select()
+            let budget = Budget::default();
+            ByTopology { wanted, levels, cluster, candidates, topology, budget, told }.select()
         }
         Some(limits) => by_cluster(limits, wanted.room, candidates, told),
         None if wanted.spread.label => Err(Error::Other(
@@ -191,6 +192,7 @@ struct ByTopology<'a> {
     cluster: Limits,
     candidates: &'a [Candidate],
     topology: &'a Topology,
+    budget: Budget,
     told: &'a mut Told,
 }
 
@@ -299,8 +301,11 @@ impl ByTopology<'_> {
             parents: if level == 0 { 0 } else { parents.len() },
         };
         let innermost = level + 1 == self.levels.len();
-        let choices =
-            if innermost { vec![groups::choose(groups, &bounds)] } else { groups::ranked(groups, &bounds) };
+        let choices = if innermost {
+            vec![groups::choose(groups, &bounds, &mut self.budget)]
+        } else {
+            groups::ranked(groups, &bounds, &mut self.budget)
+        };
         for choice in choices.into_iter().filter(|choice| !choice.is_empty()) {
             self.told.levels.truncate(level);
             self.tell(level, parents, groups, &choice);

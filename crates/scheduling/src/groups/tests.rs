@@ -1,4 +1,12 @@
-use super::*;
+use super::{choose as choose_within, ranked as ranked_within, *};
+
+fn choose(groups: &[Group], bounds: &Bounds) -> Choice {
+    choose_within(groups, bounds, &mut Budget::default())
+}
+
+fn ranked(groups: &[Group], bounds: &Bounds) -> Vec<Choice> {
+    ranked_within(groups, bounds, &mut Budget::default())
+}
 
 /// Groups `a`, `b`, … with so many clusters of their own and such a score.
 fn own(regions: &[(i64, i64)]) -> Vec<Group> {
@@ -41,7 +49,8 @@ fn by_hand(groups: &[Group], bounds: &Bounds) -> Choice {
         }
     }
     let mut found = Vec::new();
-    descend(&mut Search::new(groups, bounds), 0, &mut found);
+    let mut budget = Budget::default();
+    descend(&mut Search::new(groups, bounds, &mut budget), 0, &mut found);
     found.sort_by_key(|(_, score, clusters)| (Reverse(*score), Reverse(*clusters)));
     let mut found = found.into_iter().map(|(choice, ..)| choice);
     let Some(mut chosen) = found.next() else { return Vec::new() };
@@ -130,6 +139,27 @@ fn cutting_branches_off_changes_no_choice() {
 fn a_hundred_groups_are_decided_in_bounded_steps() {
     let groups = own(&(1..=100).map(|score| (1, score)).collect::<Vec<_>>());
     assert_eq!(choose(&groups, &bounds(10, 20, 15)), (85..100).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn ninety_groups_of_equal_score_are_decided_exactly() {
+    let groups = own(&(0..90).map(|i| (8 + i % 7, 30_000)).collect::<Vec<_>>());
+    let mut budget = Budget::default();
+    let choice = choose_within(&groups, &bounds(10, 20, 30), &mut budget);
+    // All suit equally well, so it is those with the most clusters.
+    assert_eq!(choice, (0..10).map(|i| 6 + i * 7).collect::<Vec<_>>());
+    assert!(budget.0 > 100_000, "hardly anything had to be looked at: {budget:?}");
+}
+
+#[test]
+fn what_cannot_be_covered_is_given_up_at_once() {
+    let mut groups = own(&[(2, 10); 60]);
+    for (at, group) in groups.iter_mut().enumerate() {
+        group.parent = at % 15;
+    }
+    let mut budget = Budget::default();
+    assert!(choose_within(&groups, &Bounds { parents: 15, ..bounds(10, 12, 1) }, &mut budget).is_empty());
+    assert!(budget.0 > 100_000, "{budget:?}");
 }
 
 #[test]
