@@ -9,10 +9,6 @@ const KINDS: &[(&str, &str)] = &[
     ("apps.karmada.io", "WorkloadRebalancer"),
     ("autoscaling.karmada.io", "FederatedHPA"),
     ("autoscaling.karmada.io", "CronFederatedHPA"),
-    ("config.karmada.io", "ResourceInterpreterCustomization"),
-    ("config.karmada.io", "ResourceInterpreterWebhookConfiguration"),
-    ("multicluster.x-k8s.io", "ServiceExport"),
-    ("multicluster.x-k8s.io", "ServiceImport"),
     ("networking.karmada.io", "MultiClusterService"),
     ("networking.karmada.io", "MultiClusterIngress"),
     ("policy.karmada.io", "ClusterTaintPolicy"),
@@ -21,11 +17,7 @@ const KINDS: &[(&str, &str)] = &[
 ];
 
 /// Fields of propagation policies that no controller looks at yet.
-const POLICY_FIELDS: &[(&str, &str)] = &[
-    ("/spec/failover", "spec.failover"),
-    ("/spec/propagateDeps", "spec.propagateDeps"),
-    ("/spec/placement/workloadAffinity", "spec.placement.workloadAffinity"),
-];
+const POLICY_FIELDS: &[(&str, &str)] = &[("/spec/failover", "spec.failover")];
 
 /// Whether the kind may have something to warn of: cheap, for every write.
 pub(crate) fn concerns(gvk: &GroupVersionKind) -> bool {
@@ -68,16 +60,15 @@ mod tests {
     fn what_is_not_acted_upon_is_said_and_nothing_else() {
         let gvk = GroupVersionKind::new("policy.karmada.io", "v1alpha1", "PropagationPolicy");
         let mut policy = Object::new("policy.karmada.io/v1alpha1", "PropagationPolicy", "ns", "p");
-        policy.set("/spec", json!({ "placement": {}, "propagateDeps": false }));
+        policy.set("/spec", json!({ "placement": { "workloadAffinity": {} }, "propagateDeps": true }));
         assert_eq!(warnings(&gvk, &policy), Vec::<String>::new());
-        policy.set("/spec/propagateDeps", true);
         policy.set("/spec/failover", json!({ "application": {} }));
-        assert_eq!(warnings(&gvk, &policy).len(), 2);
+        assert_eq!(warnings(&gvk, &policy).len(), 1);
         policy.set(
             "/spec/placement/spreadConstraints",
             json!([{ "spreadByField": "cluster" }, { "spreadByLabel": "tier" }]),
         );
-        assert!(warnings(&gvk, &policy)[2].contains("spreadByLabel"));
+        assert!(warnings(&gvk, &policy)[1].contains("spreadByLabel"));
         let rebalancer = GroupVersionKind::new("apps.karmada.io", "v1alpha1", "WorkloadRebalancer");
         assert!(warnings(&rebalancer, &policy)[0].starts_with("WorkloadRebalancer is stored"));
         let work = GroupVersionKind::new("work.karmada.io", "v1alpha1", "Work");
