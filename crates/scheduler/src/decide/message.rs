@@ -1,25 +1,15 @@
-//! What users read about a decision: upstream's sentence first, because tools look for it, then why, or what
-//! would help.
+//! What users read about a decision: upstream's sentence first, because tools look for it, then how it came
+//! about, or what would help.
 
-use std::collections::BTreeMap;
-
-use api::names::taints;
-use scheduling::{Error, Outcome};
+use scheduling::Outcome;
 
 use super::{Decision, Settlement};
 
 /// Success, in words. Upstream's.
 pub(super) const SUCCESS: &str = "Binding has been scheduled successfully.";
 
-/// Refusals by the words in them, which are upstream's, and what would help against them.
-const REMEDIES: [(&str, &str); 6] = [
-    ("did not have the API resource", "make a cluster serve the kind (install its CRD)"),
-    ("cluster affinity constraint", "let the affinity match more clusters"),
-    ("process of eviction", "wait until the eviction ends"),
-    ("is being deleted", "join another cluster"),
-    ("anti-affinity group", "join a cluster without the group's other workloads"),
-    ("affinity group", "place the group's other workloads where this one may go"),
-];
+/// Hints that a message has room for; all of them stand in the explanation of the decision.
+const HINTS_MAX: usize = 2;
 
 /// The message of the condition `Scheduled`.
 pub(super) fn condition(decision: &Decision) -> String {
@@ -51,87 +41,25 @@ fn sentences(first: &str, second: &str) -> String {
     if second.is_empty() { first.to_owned() } else { format!("{first} {second}") }
 }
 
-/// The error, and what would change it.
+/// The error, what would change it, and when it is looked at again.
 fn failure(decision: &Decision) -> String {
-    let (text, remedy) = match &decision.settlement {
+    let (text, again) = match &decision.settlement {
         Settlement::Scheduled => return SUCCESS.to_owned(),
-        Settlement::NoClusterFit { text, .. } => (text, fit(decision.outcome.as_ref())),
+        Settlement::NoClusterFit { text, .. } => (text, "It is tried again when a cluster comes or changes."),
         Settlement::Unschedulable(text) => {
-            (text, "It is tried again when a cluster reports more room, or after 5 minutes.".to_owned())
+            (text, "It is tried again when a cluster reports more room, or after 5 minutes.")
         }
         Settlement::QuotaExceeded(text) => {
-            (text, "It is tried again until the quota has room: raise it, or free some of it.".to_owned())
+            (text, "It is tried again until the quota has room: raise it, or free some of it.")
         }
-        Settlement::Failed(text) => (text, "It is tried again within 10 seconds.".to_owned()),
+        Settlement::Failed(text) => (text, "It is tried again within 10 seconds."),
     };
-    if text.ends_with('.') { format!("{text} {remedy}") } else { format!("{text}. {remedy}") }
+    let text = if text.ends_with('.') { text.clone() } else { format!("{text}.") };
+    sentences(&sentences(&text, &hints(decision.outcome.as_ref())), again)
 }
 
-/// What would make a cluster fit, by what was in the way.
-fn fit(outcome: Option<&Outcome>) -> String {
-    let none = BTreeMap::new();
-    let reasons = match outcome.map(|outcome| &outcome.result) {
-        Some(Err(Error::Fit { reasons, .. })) => reasons,
-        _ => &none,
-    };
-    let mut helps: Vec<String> = reasons.keys().filter_map(|reason| remedy(reason)).collect();
-    helps.dedup();
-    if helps.is_empty() {
-        return "It is tried again when a cluster comes or changes.".to_owned();
-    }
-    format!("What would help: {}.", helps.join("; "))
-}
-
-fn remedy(reason: &str) -> Option<String> {
-    if let Some((_, taint)) = reason.split_once("untolerated taint ") {
-        let taint = taint.trim_matches(['{', '}']);
-        let unready = [taints::NOT_READY, taints::UNREACHABLE].iter().any(|key| taint.starts_with(key));
-        return Some(match unready {
-            true => "bring the clusters that are not ready back".to_owned(),
-            false => format!("tolerate or remove taint {taint}"),
-        });
-    }
-    if let Some((_, property)) = reason.split_once("did not have ").filter(|(_, p)| p.ends_with("property")) {
-        return Some(format!("give the clusters a {}", property.trim_end_matches(" property")));
-    }
-    REMEDIES.iter().find(|(words, _)| reason.contains(words)).map(|(_, help)| (*help).to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::remedy;
-
-    #[test]
-    fn every_refusal_has_a_remedy() {
-        let of = |reason: &str| remedy(reason).unwrap_or_else(|| panic!("{reason}"));
-        for (reason, expected) in [
-            (
-                "cluster(s) had untolerated taint {gpu=yes:NoSchedule}",
-                "tolerate or remove taint gpu=yes:NoSchedule",
-            ),
-            (
-                "cluster(s) had untolerated taint {cluster.karmada.io/not-ready:NoSchedule}",
-                "bring the clusters that are not ready back",
-            ),
-            ("cluster(s) did not have the API resource", "make a cluster serve the kind (install its CRD)"),
-            (
-                "cluster(s) did not match the placement cluster affinity constraint",
-                "let the affinity match more clusters",
-            ),
-            ("cluster(s) did not have region property", "give the clusters a region"),
-            ("cluster(s) is in the process of eviction", "wait until the eviction ends"),
-            ("cluster(s) is being deleted", "join another cluster"),
-            (
-                "ResourceBinding with the same affinity group does not target this cluster",
-                "place the group's other workloads where this one may go",
-            ),
-            (
-                "cluster already has workload with the same anti-affinity group",
-                "join a cluster without the group's other workloads",
-            ),
-        ] {
-            assert_eq!(of(reason), expected);
-        }
-        assert_eq!(remedy("something else"), None);
-    }
+fn hints(outcome: Option<&Outcome>) -> String {
+    let hints = outcome.map(|outcome| outcome.trace.hints()).unwrap_or_default();
+    let hints: Vec<String> = hints.iter().take(HINTS_MAX).map(ToString::to_string).collect();
+    if hints.is_empty() { String::new() } else { format!("Hint: {}.", hints.join("; ")) }
 }

@@ -167,25 +167,34 @@ fn the_condition_says_in_short_how_the_result_came_about() {
 }
 
 #[test]
-fn a_failure_says_what_would_help() {
+fn a_failure_says_what_would_help_and_when_it_is_tried_again() {
     let message = |story: Story| story.after().message();
-    let nowhere = story(json!({ "clusterAffinity": { "clusterNames": ["m9"] } }), 3);
-    assert_eq!(
-        message(nowhere),
-        "0/2 clusters are available: 2 cluster(s) did not match the placement cluster affinity constraint. \
-         What would help: let the affinity match more clusters."
-    );
-    let full = message(story(divided(), 99));
-    assert!(full.contains("Clusters available replicas 15 are not enough to schedule. "), "{full}");
+    let nowhere = message(story(json!({ "clusterAffinity": { "clusterNames": ["m9"] } }), 3));
+    let upstream =
+        "0/2 clusters are available: 2 cluster(s) did not match the placement cluster affinity constraint.";
     assert!(
-        full.ends_with("It is tried again when a cluster reports more room, or after 5 minutes."),
+        nowhere.starts_with(&format!("{upstream} Hint: only ClusterAffinity keeps out m1, m2: ")),
+        "{nowhere}"
+    );
+    assert!(nowhere.ends_with(". It is tried again when a cluster comes or changes."), "{nowhere}");
+    let full = message(story(divided(), 99));
+    assert!(
+        full.contains("Clusters available replicas 15 are not enough to schedule. Hint: 84 replicas short"),
         "{full}"
     );
-    let no_api = story(json!({}), 3).set("/spec/resource/kind", json!("StatefulSet"));
-    assert!(message(no_api).ends_with("What would help: make a cluster serve the kind (install its CRD)."));
+    assert!(
+        full.ends_with(". It is tried again when a cluster reports more room, or after 5 minutes."),
+        "{full}"
+    );
+    let no_api = message(story(json!({}), 3).set("/spec/resource/kind", json!("StatefulSet")));
+    assert!(
+        no_api.contains("only APIEnablement keeps out m1, m2: the cluster must serve apps/v1 StatefulSet."),
+        "{no_api}"
+    );
     let bad =
         message(story(json!({ "spreadConstraints": [{ "spreadByField": "cluster", "minGroups": 9 }] }), 3));
-    assert!(bad.ends_with(". It is tried again within 10 seconds."), "{bad}");
+    assert!(bad.contains(" Hint: 7 cluster groups short: minGroups is 9, there are 2."), "{bad}");
+    assert!(bad.ends_with(" It is tried again within 10 seconds."), "{bad}");
 }
 
 #[test]
