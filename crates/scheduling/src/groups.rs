@@ -48,7 +48,7 @@ pub(crate) struct Bounds {
 }
 
 /// How much one decision may look at before it settles for a good choice instead of the best one: a few
-/// milliseconds. Up to sixteen groups are always decided exactly, and mostly hundreds are.
+/// milliseconds. Up to sixteen groups that share no cluster are always decided exactly, and mostly hundreds are.
 #[derive(Debug)]
 pub(crate) struct Budget(usize);
 
