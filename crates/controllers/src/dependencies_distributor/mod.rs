@@ -18,6 +18,7 @@ mod decide;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use api::Scope;
 use api::config::DependentObjectReference;
@@ -46,6 +47,9 @@ const BY_NEEDING: &str = "needing";
 
 /// Tries to write one attached binding. Several independent ones may attach it at the same time.
 const TRIES: usize = 4;
+
+/// How long the cache of a kind may take to be complete. What it shows later is an event.
+const SYNC_WAIT: Duration = Duration::from_secs(10);
 
 /// Why what a template needs does not go where it goes.
 #[derive(Debug, thiserror::Error)]
@@ -467,7 +471,7 @@ impl Distributor {
             informer.on_change(move |change: &Change| distributor.observe(change));
         }
         if !informer.is_synced() && informer.failure().is_none() {
-            informer.wait_synced(&self.context.shutdown).await;
+            let _ = tokio::time::timeout(SYNC_WAIT, informer.wait_synced(&self.context.shutdown)).await;
         }
         Ok(informer)
     }
