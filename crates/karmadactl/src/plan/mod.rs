@@ -51,10 +51,11 @@ Examples:
   # What would happen without a policy
   karmadactl plan --delete -f policy.yaml
 
-Nothing is written. Objects are checked by the server as a dry run, and everything after that is decided here by the
-rules of the controllers and the scheduler. What cannot be known here: kinds that only an interpreter webhook
-understands, and accurate scheduler estimators, which may know of less room. Where clusters are equal in every
-respect, a new object's uid, which it does not have yet, decides which of them gets an odd replica.";
+Nothing is written. The server checks the objects as a dry run; everything after that
+is decided here, by the rules of the controllers and the scheduler. Not known here:
+kinds that only an interpreter webhook understands, federated quotas, and accurate
+scheduler estimators, which may know of less room. Where clusters are equal in every
+respect, the uid that a new object will get decides who gets an odd replica.";
 
 /// `karmadactl plan -f FILE`
 #[derive(Debug, Args)]

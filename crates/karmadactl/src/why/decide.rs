@@ -6,8 +6,9 @@ use api::names::annotations;
 use api::policy::Placement;
 use api::work::{Binding, ResourceBindingStatus, TargetCluster};
 use scheduling::explain::Attempt;
-use scheduling::{Hint, Input, Reason, Snapshot, needs_scheduling, schedule};
+use scheduling::{Error, Hint, Input, Reason, Snapshot, needs_scheduling, schedule};
 
+use super::explain::and;
 use super::explanation::{Decision, Outcome, Placed};
 use super::facts::{self, Facts};
 
@@ -41,7 +42,7 @@ pub(crate) fn decision(facts: &Facts) -> Option<Decision> {
     });
     let recorded = placed(&binding.spec.clusters);
     let compared = |outcome: Outcome| Outcome {
-        as_recorded: outcome.failure.is_none() && outcome.clusters == recorded,
+        as_recorded: outcome.keeps_recorded || outcome.clusters == recorded,
         ..outcome
     };
     Some(Decision { due: due.map(reason), now: compared(now), fresh: fresh.map(compared) })
@@ -64,7 +65,9 @@ fn run(facts: &Facts, binding: &Binding, snapshot: &Snapshot) -> Outcome {
     };
     let steps = outcome.trace.explain();
     let remedies = failure.and_then(|_| steps.attempts.last().map(remedies)).unwrap_or_default();
-    Outcome { clusters, failure: failure.map(ToString::to_string), as_recorded: false, remedies, steps }
+    let keeps_recorded = failure.is_some_and(|error| !matches!(error, Error::Fit { .. }));
+    let failure = failure.map(ToString::to_string);
+    Outcome { clusters, failure, keeps_recorded, as_recorded: false, remedies, steps }
 }
 
 fn reason(reason: Reason) -> String {
@@ -103,9 +106,10 @@ fn remedies(attempt: &Attempt) -> Vec<String> {
 const NAMES_MAX: usize = 5;
 
 fn of_clusters(change: &str, clusters: &[String]) -> String {
-    let named = clusters.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let mut named: Vec<String> = clusters.iter().take(NAMES_MAX).cloned().collect();
     match clusters.len().saturating_sub(NAMES_MAX) {
-        0 => format!("{change} (for {named})"),
-        more => format!("{change} (for {named} and {more} more)"),
+        0 => {}
+        more => named.push(format!("{more} more")),
     }
+    format!("for {}: {change}", and(&named))
 }

@@ -327,14 +327,20 @@ fn troubles(pending: &[&Copy]) -> Option<String> {
 
 /// What is said when the decision made now is another one than the recorded.
 fn drift(decision: &Decision) -> String {
-    let due = decision.due.as_deref().unwrap_or("the recorded decision stands until something changes");
-    if !decision.now.as_recorded {
-        return match &decision.now.failure {
-            Some(failure) => {
-                format!(" Decided now it would find no place: {} ({due}).", failure.trim_end_matches('.'))
-            }
-            None => format!(" Decided now it would go to {} ({due}).", places(&decision.now.clusters)),
+    let when = match &decision.due {
+        Some(due) => format!("The scheduler would decide again, as {due}:"),
+        None => "The recorded decision stands until something changes; made now,".to_owned(),
+    };
+    if let Some(failure) = &decision.now.failure {
+        let failure = failure.trim_end_matches('.');
+        return if decision.now.keeps_recorded {
+            format!(" {when} it would leave it where it is, for want of a better place: {failure}.")
+        } else {
+            format!(" {when} it would take it away everywhere: {failure}.")
         };
+    }
+    if !decision.now.as_recorded {
+        return format!(" {when} it would choose {}.", places(&decision.now.clusters));
     }
     match &decision.fresh {
         Some(fresh) if !fresh.as_recorded && fresh.failure.is_none() => {

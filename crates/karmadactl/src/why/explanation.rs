@@ -153,6 +153,9 @@ pub(crate) struct Outcome {
     /// Why there are no clusters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<String>,
+    /// Whether what the binding records stays although no clusters were found: only when none fits at all is it
+    /// withdrawn.
+    pub(crate) keeps_recorded: bool,
     /// Whether this is what the binding records.
     pub(crate) as_recorded: bool,
     /// What would lead to another outcome.

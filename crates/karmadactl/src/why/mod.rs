@@ -41,8 +41,9 @@ Examples:
   # The same through its binding, for programs
   karmadactl why resourcebinding web-deployment -n shop -o json
 
-The decision is made again from the clusters as they report themselves now. Accurate scheduler estimators are not
-asked: where the scheduler uses them, it may know of less room than this command does.";
+The decision is made again from the clusters as they report themselves now.
+Accurate scheduler estimators are not asked: where the scheduler uses them, it may
+know of less room than this command does.";
 
 /// `karmadactl why TYPE/NAME`
 #[derive(Debug, Args)]

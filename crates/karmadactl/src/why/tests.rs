@@ -189,7 +189,7 @@ fn a_binding_that_fits_nowhere_says_what_would_change_that() {
     check(
         &facts,
         expect![[r#"
-            Deployment shop/web is placed nowhere: 0/2 clusters are available: 2 cluster(s) had untolerated taint {maintenance:NoSchedule}. To change that: tolerate maintenance:NoSchedule (for member1, member2).
+            Deployment shop/web is placed nowhere: 0/2 clusters are available: 2 cluster(s) had untolerated taint {maintenance:NoSchedule}. To change that: for member1 and member2: tolerate maintenance:NoSchedule.
 
             POLICY
               PropagationPolicy shop/web: it has claimed the object, which it selects by name
@@ -201,13 +201,13 @@ fn a_binding_that_fits_nowhere_says_what_would_change_that() {
               CONDITION   STATUS   REASON    SINCE                  MESSAGE
               Scheduled   True     Success   2026-01-02T03:04:05Z   done
 
-            DECISION NOW   NOT as recorded
+            DECISION NOW   as recorded
               the scheduler would decide again: the recorded replicas do not add up to the object's
               CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
               member1   refused                             had untolerated taint {maintenance:NoSchedule} (TaintToleration)
               member2   refused                             had untolerated taint {maintenance:NoSchedule} (TaintToleration)
               result: 0/2 clusters are available: 2 cluster(s) had untolerated taint {maintenance:NoSchedule}.
-              to change that: tolerate maintenance:NoSchedule (for member1, member2)
+              to change that: for member1 and member2: tolerate maintenance:NoSchedule
         "#]],
     );
 }
@@ -296,7 +296,7 @@ fn a_decision_that_would_differ_now_is_marked() {
     check(
         &facts,
         expect![[r#"
-            Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 4 replicas by static weights. Decided now it would go to member1 (4) (the recorded replicas do not add up to the object's).
+            Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 4 replicas by static weights. The scheduler would decide again, as the recorded replicas do not add up to the object's: it would choose member1 (4).
 
             POLICY
               PropagationPolicy shop/web: it has claimed the object, which it selects by name
@@ -365,6 +365,34 @@ fn a_fresh_decision_that_would_differ_is_told_though_the_recorded_one_stands() {
               member1   2          yes       Healthy   -
               member2   1          yes       Healthy   -
         "#]],
+    );
+}
+
+#[test]
+fn a_failing_decision_says_whether_what_is_recorded_stays() {
+    let mut facts = placed();
+    facts.clusters =
+        vec![cluster("member7", json!({ "taints": [{ "key": "full", "effect": "NoSchedule" }] }))];
+    answer(
+        &facts,
+        expect![
+            "Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 3 replicas by static weights. Decided now it would lose its place: 0/1 clusters are available: 1 cluster(s) had untolerated taint {full:NoSchedule} (the recorded decision stands until something changes)."
+        ],
+    );
+    let mut placement = divided();
+    placement["spreadConstraints"] = json!([{ "spreadByField": "region", "minGroups": 2, "maxGroups": 2 }]);
+    placement["replicaScheduling"] = json!({
+        "replicaSchedulingType": "Divided", "replicaDivisionPreference": "Aggregated",
+    });
+    let mut facts = placed();
+    facts.clusters = ["member1", "member2"].map(|name| cluster(name, json!({ "region": "eu" }))).into();
+    facts.binding = Some(binding(&placement, json!([{ "name": "member1", "replicas": 2 }])));
+    facts.works.pop();
+    answer(
+        &facts,
+        expect![
+            "Deployment shop/web runs on member1 (2): PropagationPolicy shop/web divides its 3 replicas over as few clusters as hold them. Decided now it would stay, because there is no better place: failed to select clusters: the number of feasible region is less than spreadConstraint.MinGroups (the recorded replicas do not add up to the object's)."
+        ],
     );
 }
 
@@ -556,7 +584,7 @@ fn the_data_has_a_stable_shape() {
     expect!["considered notes others policy reason state"].assert_eq(&keys(&value["policy"]));
     expect!["binding clusters conditions lastScheduledTime notes replicas scheduler"]
         .assert_eq(&keys(&value["binding"]));
-    expect!["asRecorded clusters fresh steps"].assert_eq(&keys(&value["decision"]));
+    expect!["asRecorded clusters fresh keepsRecorded steps"].assert_eq(&keys(&value["decision"]));
     expect!["applied cluster health overrides preserved replicas suspended wanted work"]
         .assert_eq(&keys(&value["clusters"][0]));
 }
