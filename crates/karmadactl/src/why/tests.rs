@@ -376,7 +376,7 @@ fn a_failing_decision_says_whether_what_is_recorded_stays() {
     answer(
         &facts,
         expect![
-            "Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 3 replicas by static weights. Decided now it would lose its place: 0/1 clusters are available: 1 cluster(s) had untolerated taint {full:NoSchedule} (the recorded decision stands until something changes)."
+            "Deployment shop/web runs on member1 (2) and member2 (1): PropagationPolicy shop/web divides its 3 replicas by static weights. The recorded decision stands until something changes; made now, it would take it away everywhere: 0/1 clusters are available: 1 cluster(s) had untolerated taint {full:NoSchedule}."
         ],
     );
     let mut placement = divided();
@@ -391,7 +391,7 @@ fn a_failing_decision_says_whether_what_is_recorded_stays() {
     answer(
         &facts,
         expect![
-            "Deployment shop/web runs on member1 (2): PropagationPolicy shop/web divides its 3 replicas over as few clusters as hold them. Decided now it would stay, because there is no better place: failed to select clusters: the number of feasible region is less than spreadConstraint.MinGroups (the recorded replicas do not add up to the object's)."
+            "Deployment shop/web runs on member1 (2): PropagationPolicy shop/web divides its 3 replicas over as few clusters as hold them. The scheduler would decide again, as the recorded replicas do not add up to the object's: it would leave it where it is, for want of a better place: failed to select clusters: the number of feasible region is less than spreadConstraint.MinGroups."
         ],
     );
 }
