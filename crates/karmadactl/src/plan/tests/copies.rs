@@ -248,3 +248,42 @@ fn a_copy_that_has_fallen_behind_catches_up_with_its_next_change() {
         "#]],
     );
 }
+
+#[test]
+fn what_a_deleted_template_needed_goes_with_it() {
+    let mut web = deployment("web", 1);
+    web.set("/spec/template/spec/volumes", json!([{ "name": "v", "configMap": { "name": "settings" } }]));
+    let mut settings = Object::new("v1", "ConfigMap", "shop", "settings");
+    settings.set("/metadata/uid", "uid-settings");
+    let policy = with(pp("web", "web", on(&["m1"])), "propagateDeps", json!(true));
+    let world = settled([settings, web.clone(), policy]);
+    check(&world, &[Change::Delete(web)], expect![[r#"
+        OBJECT                    POLICY        CLUSTER   REPLICAS   ACTION   OVERRIDES
+        ConfigMap shop/settings   -             m1        -          delete   -
+        Deployment shop/web       pp/web -> -   m1        1 -> -     delete   -
+
+        2 objects: 2 copies deleted.
+    "#]]);
+}
+
+#[test]
+fn a_kind_that_only_a_webhook_understands_says_which_one_would_have_to_be_asked() {
+    let mut configuration =
+        Object::new("config.karmada.io/v1alpha1", "ResourceInterpreterWebhookConfiguration", "", "apps");
+    let rule = json!({
+        "operations": ["InterpretReplica"], "apiGroups": ["apps"], "apiVersions": ["v1"], "kinds": ["Deployment"],
+    });
+    configuration.set("/webhooks", json!([{
+        "name": "apps.interpreter.example", "rules": [rule], "timeoutSeconds": 3,
+        "clientConfig": { "url": "https://interpreter.example" }, "interpreterContextVersions": ["v1alpha1"],
+    }]));
+    let mut world = settled([deployment("web", 1)]);
+    world.interpreter = interpreter::Interpreter::with(&[], &[configuration]);
+    check(&world, &put([pp("web", "web", on(&["m1"]))]), expect![[r#"
+        OBJECT                POLICY        CLUSTER   REPLICAS   ACTION    OVERRIDES
+        Deployment shop/web   - -> pp/web   -         -          claimed   -
+
+        Deployment shop/web: could not run InterpretReplica for Deployment shop/web: interpreter webhook apps/apps.interpreter.example would have to be asked
+        1 object: 1 claimed.
+    "#]]);
+}
