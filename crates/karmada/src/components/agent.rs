@@ -7,7 +7,7 @@ use clap::Args;
 use client::Budget;
 use clock::Clock;
 
-use super::{Features, client_of, until_asked};
+use super::{Accepted, Features, client_of, until_asked};
 use crate::probes::Probes;
 
 /// `karmada agent`
@@ -43,10 +43,13 @@ pub(crate) struct AgentArgs {
     #[command(flatten)]
     features: Features,
     #[command(flatten)]
+    accepted: Accepted,
+    #[command(flatten)]
     probes: Probes,
 }
 
 pub(crate) async fn agent(args: AgentArgs) -> Result<()> {
+    args.accepted.tell();
     let shutdown = until_asked();
     let control =
         client_of(&args.karmada_kubeconfig, args.karmada_context.as_deref(), Budget::control_plane()).await?;

@@ -10,7 +10,7 @@ use clock::{Clock, Ids};
 use controllers::{Deps, PushMembers};
 use runtime::{Informers, Recorder, Resources};
 
-use super::{Connection, Election, Features, duration};
+use super::{Accepted, Connection, Election, Features, duration};
 use crate::probes::Probes;
 
 /// `karmada controller-manager`
@@ -24,6 +24,8 @@ pub(crate) struct ControllerManagerArgs {
     probes: Probes,
     #[command(flatten)]
     features: Features,
+    #[command(flatten)]
+    accepted: Accepted,
     /// Controllers to run: names, `*` for all that are on by default, `-name` to leave one out.
     #[arg(long, value_delimiter = ',', default_value = "*", allow_hyphen_values = true)]
     controllers: Vec<String>,
@@ -39,6 +41,7 @@ pub(crate) struct ControllerManagerArgs {
 }
 
 pub(crate) async fn controller_manager(args: ControllerManagerArgs) -> Result<()> {
+    args.accepted.tell();
     let client = args.connection.client().await?;
     let mut options =
         controllers::Options { controllers: args.controllers, ..controllers::Options::default() };

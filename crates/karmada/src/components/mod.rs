@@ -49,6 +49,9 @@ pub(crate) struct Election {
     /// Namespace of the lease.
     #[arg(long, default_value = "karmada-system", value_name = "NAMESPACE")]
     leader_elect_resource_namespace: String,
+    /// Name of the lease; the part's own if not given.
+    #[arg(long, value_name = "NAME")]
+    leader_elect_resource_name: Option<String>,
 }
 
 impl Election {
@@ -73,10 +76,44 @@ impl Election {
         let clock = Clock::system();
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let identity = format!("{host}_{}", Ids::system().uid());
+        let name = self.leader_elect_resource_name.as_deref().unwrap_or(name);
         let lease = Lease::new(&self.leader_elect_resource_namespace, name, identity);
         let Some(leading) = lease::lead(client, lease, &clock, &shutdown).await else { return Ok(()) };
         work(leading).await;
         if shutdown.is_requested() { Ok(()) } else { bail!("the lease {name} was lost") }
+    }
+}
+
+/// Flags that upstream's charts set and that nothing here depends on.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Accepted {
+    #[arg(long, hide = true, value_name = "N")]
+    kube_api_qps: Option<f32>,
+    #[arg(long, hide = true, value_name = "N")]
+    kube_api_burst: Option<u32>,
+    #[arg(long, hide = true, value_name = "N")]
+    parallelism: Option<u32>,
+    #[arg(long, hide = true)]
+    enable_pprof: bool,
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    profiling_bind_address: Option<String>,
+}
+
+impl Accepted {
+    /// Says of every flag that is set why it changes nothing.
+    pub(crate) fn tell(&self) {
+        let requests = "requests are bounded by how many are under way, not by their rate";
+        for (flag, is_set, why) in [
+            ("--kube-api-qps", self.kube_api_qps.is_some(), requests),
+            ("--kube-api-burst", self.kube_api_burst.is_some(), requests),
+            ("--parallelism", self.parallelism.is_some(), "an answer is one short pass"),
+            ("--enable-pprof", self.enable_pprof, "there is no pprof here"),
+            ("--profiling-bind-address", self.profiling_bind_address.is_some(), "there is no pprof here"),
+        ] {
+            if is_set {
+                tracing::warn!("{flag} has no effect: {why}");
+            }
+        }
     }
 }
 

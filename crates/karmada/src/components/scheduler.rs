@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use client::Budget;
 
-use super::{Connection, Election, Features, client_of, duration, until_asked};
+use super::{Accepted, Connection, Election, Features, client_of, duration, until_asked};
 use crate::probes::Probes;
 
 /// `karmada scheduler`
@@ -32,6 +32,27 @@ pub(crate) struct SchedulerArgs {
     enable_empty_workload_propagation: bool,
     #[command(flatten)]
     estimators: Estimators,
+    #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
+    accepted: Accepted,
+}
+
+/// How soon a binding that could not be placed is tried again, when the gate PriorityBasedScheduling is off.
+#[derive(Debug, Args)]
+pub(crate) struct Pace {
+    /// First wait after a failure; it doubles.
+    #[arg(long, default_value = "5ms", value_parser = duration, value_name = "DURATION")]
+    rate_limiter_base_delay: std::time::Duration,
+    /// Longest wait after a failure.
+    #[arg(long, default_value = "16m40s", value_parser = duration, value_name = "DURATION")]
+    rate_limiter_max_delay: std::time::Duration,
+    /// Retries a second, of all bindings together.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    rate_limiter_qps: u32,
+    /// Retries at once, before that rate counts.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    rate_limiter_bucket_size: u32,
 }
 
 /// How the members' accurate estimators are asked.
@@ -71,7 +92,7 @@ pub(crate) struct Estimators {
 
 impl Estimators {
     fn options(self) -> Option<estimator::Options> {
-        self.enable_scheduler_estimator.then(|| estimator::Options {
+        self.enable_scheduler_estimator.then_some(estimator::Options {
             port: self.scheduler_estimator_port,
             service_prefix: self.scheduler_estimator_service_prefix,
             service_namespace: self.scheduler_estimator_service_namespace,
@@ -88,12 +109,19 @@ impl Estimators {
 }
 
 pub(crate) async fn scheduler(args: SchedulerArgs) -> Result<()> {
+    args.accepted.tell();
     let options = scheduler::Options {
         scheduler_name: args.scheduler_name,
         plugins: scheduler::parse_plugins(&args.plugins.join(","))?,
         gates: args.features.gates().into(),
         empty_workload_propagation: args.enable_empty_workload_propagation,
         estimators: args.estimators.options(),
+        rate_limits: scheduler::RateLimits {
+            base_delay: args.pace.rate_limiter_base_delay,
+            max_delay: args.pace.rate_limiter_max_delay,
+            qps: args.pace.rate_limiter_qps,
+            bucket_size: args.pace.rate_limiter_bucket_size,
+        },
         ..scheduler::Options::default()
     };
     let client = args.connection.client().await?;
@@ -139,12 +167,12 @@ pub(crate) struct SchedulerEstimatorArgs {
     /// Answer clients without a certificate too.
     #[arg(long)]
     insecure_skip_grpc_client_verify: bool,
-    /// Accepted for upstream's sake: an answer is one short pass over the nodes.
-    #[arg(long, default_value_t = 16, hide = true)]
-    parallelism: u32,
+    #[command(flatten)]
+    accepted: Accepted,
 }
 
 pub(crate) async fn scheduler_estimator(args: SchedulerEstimatorArgs) -> Result<()> {
+    args.accepted.tell();
     let shutdown = until_asked();
     let member = client_of(&args.kubeconfig, args.context.as_deref(), Budget::member()).await?;
     let options = scheduler_estimator::Options {

@@ -9,7 +9,7 @@ use clock::{Clock, Ids};
 use runtime::Informers;
 use webhook::Rules;
 
-use super::{Connection, Features, until_asked};
+use super::{Accepted, Connection, Features, until_asked};
 
 /// `karmada webhook`
 #[derive(Debug, Args)]
@@ -30,9 +30,12 @@ pub(crate) struct WebhookArgs {
     allow_no_execute_taint_policy: bool,
     #[command(flatten)]
     features: Features,
+    #[command(flatten)]
+    accepted: Accepted,
 }
 
 pub(crate) async fn webhook(args: WebhookArgs) -> Result<()> {
+    args.accepted.tell();
     let shutdown = until_asked();
     let read = |name: &str| {
         let path = args.cert_dir.join(name);
