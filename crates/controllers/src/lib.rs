@@ -3,8 +3,8 @@
 //! [`CONTROLLERS`] lists them in the order in which a template passes them: the detector makes a binding,
 //! the binding controller makes Works once the scheduler has chosen clusters, execution brings them into the
 //! members, and two status controllers carry back what became of it. [`run`] starts those that are
-//! selected, in the control plane over all push members; [`run_agent`] starts the three that work for a
-//! single member.
+//! selected, in the control plane over all push members; [`run_agent`] starts those that work for a single
+//! member.
 //!
 //! Every controller compares what is with what should be and writes the difference. None remembers
 //! anything between two looks but caches that may be lost.
@@ -81,6 +81,8 @@ pub struct Controller {
     pub name: &'static str,
     /// Whether `*` selects it.
     pub on_by_default: bool,
+    /// Whether it runs whatever is selected, unless it is switched off by name.
+    pub always: bool,
     /// Whether an agent runs it too.
     pub in_agent: bool,
     start: Start,
@@ -93,19 +95,33 @@ impl std::fmt::Debug for Controller {
 }
 
 const fn once(name: &'static str, start: fn(Context) -> BoxFuture<'static, ()>) -> Controller {
-    Controller { name, on_by_default: true, in_agent: false, start: Start::Once(start) }
+    Controller { name, on_by_default: true, always: false, in_agent: false, start: Start::Once(start) }
+}
+
+impl Controller {
+    const fn always(self) -> Self {
+        Self { always: true, ..self }
+    }
+
+    /// Whether the controller runs under a selection.
+    fn is_in(&self, selection: &[String]) -> bool {
+        if self.always {
+            return !selection.iter().any(|s| s.strip_prefix('-') == Some(self.name));
+        }
+        is_selected(selection, self.name, self.on_by_default)
+    }
 }
 
 const fn per_member(name: &'static str, start: PerMember) -> Controller {
-    Controller { name, on_by_default: true, in_agent: true, start: Start::PerMember(start) }
+    Controller { name, on_by_default: true, always: false, in_agent: true, start: Start::PerMember(start) }
 }
 
-/// All controllers, in reading order. The detector is not in upstream's list and always runs there; here it
-/// can be switched off like the others.
+/// All controllers, in reading order. The detector and the dependencies distributor are not in upstream's list
+/// and always run there; here they can be switched off by name.
 pub const CONTROLLERS: &[Controller] = &[
-    once("detector", detector::run),
+    once("detector", detector::run).always(),
     once("binding", binding::run),
-    once("dependenciesDistributor", dependencies_distributor::run),
+    once("dependenciesDistributor", dependencies_distributor::run).always(),
     per_member("execution", execution::per_member),
     per_member("workStatus", work_status::per_member),
     once("bindingStatus", binding_status::run),
@@ -134,10 +150,8 @@ async fn run_selected(
     component: &'static str,
     is_here: fn(&Controller) -> bool,
 ) {
-    let selected: Vec<&Controller> = CONTROLLERS
-        .iter()
-        .filter(|c| is_here(c) && is_selected(&options.controllers, c.name, c.on_by_default))
-        .collect();
+    let selected: Vec<&Controller> =
+        CONTROLLERS.iter().filter(|c| is_here(c) && c.is_in(&options.controllers)).collect();
     let context = context(deps, options, shutdown, component).await;
     let mut tasks = Vec::new();
     let mut parts: Vec<PerMember> = Vec::new();
@@ -169,5 +183,27 @@ async fn context(deps: Deps, options: Options, shutdown: &Shutdown, component: &
         options: Arc::new(options),
         shutdown: shutdown.clone(),
         shared: Arc::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_detector_and_the_distributor_run_unless_they_are_switched_off_by_name() {
+        let running = |selection: &[&str]| -> Vec<&str> {
+            let selection: Vec<String> = selection.iter().map(ToString::to_string).collect();
+            CONTROLLERS.iter().filter(|c| c.is_in(&selection)).map(|c| c.name).collect()
+        };
+        assert_eq!(running(&["binding"]), ["detector", "binding", "dependenciesDistributor"]);
+        assert_eq!(running(&["binding", "-detector"]), ["binding", "dependenciesDistributor"]);
+        assert_eq!(running(&["*"]).len(), CONTROLLERS.len());
+    }
+
+    #[test]
+    fn an_agent_runs_what_works_for_a_single_member() {
+        let in_agent: Vec<&str> = CONTROLLERS.iter().filter(|c| c.in_agent).map(|c| c.name).collect();
+        assert_eq!(in_agent, ["execution", "workStatus", "clusterStatus", "serviceExport"]);
     }
 }
