@@ -85,13 +85,22 @@ impl Access {
 /// # Errors
 /// What went wrong, in one line per cause.
 pub async fn run(args: Karmadactl, out: &mut (dyn Write + Send)) -> Result<()> {
-    match args.command {
+    let result = match args.command {
         Command::Join(join) => join::run(&args.access, join, out).await,
         Command::Unjoin(unjoin) => unjoin::run(&args.access, unjoin, out).await,
         Command::Get(get) => get::run(&args.access, get, out).await,
         Command::Why(why) => why::run(&args.access, why, out).await,
         Command::Plan(plan) => plan::run(&args.access, plan, out).await,
+    };
+    match result {
+        // Somebody has read enough, `head` for example.
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        result => result,
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// A failed request as one line with its causes.

@@ -285,11 +285,12 @@ fn answer(facts: &Facts, explanation: &Explanation) -> String {
     }
     let pending: Vec<&Copy> =
         explanation.clusters.iter().filter(|c| c.wanted && c.applied != Some(true)).collect();
-    let mut text = if pending.is_empty() {
-        format!("{subject} runs on {}: {}.", places(&wanted), because(binding, explanation))
-    } else {
-        format!("{subject} is placed on {}: {}.", places(&wanted), because(binding, explanation))
+    let verb = match (pending.is_empty(), binding.spec.is_workload()) {
+        (true, true) => "runs on",
+        (true, false) => "is in",
+        (false, _) => "is placed on",
     };
+    let mut text = format!("{subject} {verb} {}: {}.", places(&wanted), because(binding, explanation));
     if let Some(troubled) = troubles(&pending) {
         text.push_str(&troubled);
     }

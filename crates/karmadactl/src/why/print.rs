@@ -192,7 +192,7 @@ fn candidate(attempt: &Attempt, considered: &Considered) -> Vec<String> {
     vec![
         cluster.to_string(),
         verdict.into(),
-        share.map_or(String::new(), |s| s.to_string()),
+        share.filter(|share| *share > 0).map_or_else(|| "-".to_owned(), |share| share.to_string()),
         room(considered.available),
         considered.score.to_string(),
         why.join(", "),

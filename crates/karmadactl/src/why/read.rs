@@ -8,7 +8,7 @@ use api::policy::{Override, Policy};
 use api::work::{Binding, ObjectReference, Work};
 use api::{Resource as _, Scope, naming};
 use client::{Client, ListOptions};
-use machinery::{GroupVersionKind, Object};
+use machinery::{GroupVersionKind, GroupVersionResource, Object};
 
 use super::facts::{Facts, skipped};
 use crate::{target, told};
@@ -19,7 +19,7 @@ const PAGE_LEN: u32 = 500;
 /// All objects of a resource.
 pub(crate) async fn list(
     client: &Client,
-    gvr: &machinery::GroupVersionResource,
+    gvr: &GroupVersionResource,
     namespace: &str,
     labels: String,
 ) -> Result<Vec<Object>> {
@@ -56,9 +56,9 @@ pub(crate) async fn facts(client: &Client, words: &[String], namespace: &str) ->
         }
         rest(client, binding).await
     };
-    let of_policies = policies(client);
+    let of_policies = policies(client, &namespace);
     let of_clusters = async { list(client, &Cluster::gvr(), "", String::new()).await };
-    let of_overrides = overrides(client);
+    let of_overrides = overrides(client, &namespace);
     let ((binding, works, neighbours), policies, clusters, overrides) =
         tokio::try_join!(of_binding, of_policies, of_clusters, of_overrides)?;
     Ok(Facts {
@@ -105,17 +105,31 @@ async fn template(
     objects.find(&reference.name).await.map_err(told)
 }
 
+/// All objects of a resource; where that is not allowed, those of the namespace.
+async fn list_reachable(client: &Client, gvr: &GroupVersionResource, namespace: &str) -> Result<Vec<Object>> {
+    let options = ListOptions { limit: PAGE_LEN, ..ListOptions::default() };
+    match client.resource(gvr).list_all(&options).await {
+        Ok(all) => Ok(all.items),
+        Err(error) if !namespace.is_empty() && error.status().is_some_and(|status| status.code == 403) => {
+            list(client, gvr, namespace, String::new()).await
+        }
+        Err(error) => Err(told(error)),
+    }
+}
+
 /// The policies of both kinds.
-async fn policies(client: &Client) -> Result<Vec<Policy>> {
-    let all = async |scope: Scope| list(client, &Policy::kind_of(scope).gvr(), "", String::new()).await;
-    let (some, others) = tokio::try_join!(all(Scope::Namespaced), all(Scope::Cluster))?;
+async fn policies(client: &Client, namespace: &str) -> Result<Vec<Policy>> {
+    let (some, others) = (Policy::kind_of(Scope::Namespaced).gvr(), Policy::kind_of(Scope::Cluster).gvr());
+    let (some, others) =
+        tokio::try_join!(list_reachable(client, &some, namespace), list_reachable(client, &others, ""))?;
     Ok(some.iter().chain(&others).filter_map(|object| Policy::from_object(object).ok()).collect())
 }
 
 /// Namespaces and names of the override policies that policies may wait for.
-async fn overrides(client: &Client) -> Result<BTreeMap<Scope, BTreeSet<(String, String)>>> {
+async fn overrides(client: &Client, namespace: &str) -> Result<BTreeMap<Scope, BTreeSet<(String, String)>>> {
     let names = async |scope: Scope| {
-        let all = list(client, &Override::kind_of(scope).gvr(), "", String::new()).await?;
+        let namespace = if scope == Scope::Cluster { "" } else { namespace };
+        let all = list_reachable(client, &Override::kind_of(scope).gvr(), namespace).await?;
         let name = |object: &Object| (object.namespace().to_owned(), object.name().to_owned());
         anyhow::Ok((scope, all.iter().map(name).collect()))
     };

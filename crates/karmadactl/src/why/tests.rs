@@ -515,7 +515,7 @@ fn a_dependency_names_what_needs_it() {
     check(
         &facts,
         expect![[r#"
-            ConfigMap shop/settings runs on member1: Deployment shop/web needs it.
+            ConfigMap shop/settings is in member1: Deployment shop/web needs it.
 
             POLICY
               no policy matches: there is none

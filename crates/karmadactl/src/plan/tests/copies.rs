@@ -257,13 +257,17 @@ fn what_a_deleted_template_needed_goes_with_it() {
     settings.set("/metadata/uid", "uid-settings");
     let policy = with(pp("web", "web", on(&["m1"])), "propagateDeps", json!(true));
     let world = settled([settings, web.clone(), policy]);
-    check(&world, &[Change::Delete(web)], expect![[r#"
+    check(
+        &world,
+        &[Change::Delete(web)],
+        expect![[r#"
         OBJECT                    POLICY        CLUSTER   REPLICAS   ACTION   OVERRIDES
         ConfigMap shop/settings   -             m1        -          delete   -
         Deployment shop/web       pp/web -> -   m1        1 -> -     delete   -
 
         2 objects: 2 copies deleted.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -279,11 +283,15 @@ fn a_kind_that_only_a_webhook_understands_says_which_one_would_have_to_be_asked(
     }]));
     let mut world = settled([deployment("web", 1)]);
     world.interpreter = interpreter::Interpreter::with(&[], &[configuration]);
-    check(&world, &put([pp("web", "web", on(&["m1"]))]), expect![[r#"
+    check(
+        &world,
+        &put([pp("web", "web", on(&["m1"]))]),
+        expect![[r#"
         OBJECT                POLICY        CLUSTER   REPLICAS   ACTION    OVERRIDES
         Deployment shop/web   - -> pp/web   -         -          claimed   -
 
         Deployment shop/web: could not run InterpretReplica for Deployment shop/web: interpreter webhook apps/apps.interpreter.example would have to be asked
         1 object: 1 claimed.
-    "#]]);
+    "#]],
+    );
 }
