@@ -49,6 +49,13 @@ struct Item {
     changed_by_karmada: bool,
 }
 
+impl Item {
+    /// A template to look at because its policy has come or changed: a lazy one is only claimed for then.
+    fn of_policy(template: TemplateKey, policy: &Policy) -> Self {
+        Self { template, changed_by_karmada: binding::is_lazy(policy) }
+    }
+}
+
 /// Why a template or policy could not be dealt with.
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -566,6 +573,9 @@ mod tests {
         assert!(!only_claims(&item(false), &lazy));
         assert!(!only_claims(&item(true), &eager));
         assert_ne!(item(true), item(false), "both may wait in the queue");
+        let woken = |policy| only_claims(&Item::of_policy(template.clone(), policy), policy);
+        assert!(woken(&lazy), "also when the policy comes after the template, or changes");
+        assert!(!woken(&eager));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use api::names::{events, finalizers};
 use api::policy::{Policy, Preemption, ResourceSelector};
 use machinery::{GroupVersionKind, Object, ObjectKey};
 use matching::Claimant;
-use propagation::{binding, claim};
+use propagation::claim;
 use runtime::{Change, Outcome, queue};
 
 use super::{Detector, Error, Item, lock};
@@ -171,9 +171,8 @@ impl Detector {
 
     /// Looks at all templates of a policy again.
     fn wake_governed(&self, policy: &Policy) {
-        let changed_by_karmada = binding::is_lazy(policy);
         for (_, binding) in self.bindings_of(policy) {
-            let item = Item { template: TemplateKey::of_binding(&binding), changed_by_karmada };
+            let item = Item::of_policy(TemplateKey::of_binding(&binding), policy);
             self.templates.add_with_priority(item, queue::LOW_PRIORITY);
         }
     }
@@ -194,7 +193,7 @@ impl Detector {
         }
         self.check_dependent_overrides(policy)?;
         for template in selected {
-            self.templates.add(Item { template, changed_by_karmada: false });
+            self.templates.add(Item::of_policy(template, policy));
         }
         Ok(())
     }
@@ -278,7 +277,7 @@ impl Detector {
                 let message = format!("policy({to}) preempted policy({from}) successfully");
                 recorder.normal(template, events::PREEMPT_POLICY_SUCCEED, message);
                 let template = TemplateKey::of(template);
-                self.templates.add(Item { template, changed_by_karmada: binding::is_lazy(policy) });
+                self.templates.add(Item::of_policy(template, policy));
                 Ok(())
             }
             Err(error) => {
