@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api::config::DependentObjectReference;
 use api::work::{Component, ReplicaRequirements};
 use machinery::Object;
-use machinery::quantity::{Format, Quantity};
+use machinery::quantity::Quantity;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -163,17 +163,10 @@ fn spell(amounts: &mut BTreeMap<String, api::Quantity>) -> Result<(), String> {
             format!("the request of {resource}, {:?}, is malformed: {why}", amount.as_str())
         })?;
         if !keeps_spelling(amount.as_str()) {
-            *amount = canonical(quantity).into();
+            *amount = quantity.to_string().into();
         }
     }
     Ok(())
-}
-
-/// A quantity as text. A fraction of a byte is not rounded away but written with a decimal suffix.
-pub(crate) fn canonical(quantity: Quantity) -> String {
-    let is_whole = Quantity::from_value(quantity.value()) == quantity;
-    let format = if is_whole { quantity.format() } else { Format::DecimalSi };
-    quantity.with_format(format).to_string()
 }
 
 /// Whether Go's `resource.Quantity` remembers how a quantity was spelled: when a quick look shows that it

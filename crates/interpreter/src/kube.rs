@@ -70,7 +70,7 @@ fn resource_add(machine: &mut Machine<'_>, arguments: &[lua::Value]) -> Outcome 
             sum += quantity(text)?;
         }
     }
-    Ok(vec![machine.string(decode::canonical(sum).as_bytes())?])
+    Ok(vec![machine.string(sum.to_string().as_bytes())?])
 }
 
 /// `accuratePodRequirements(podTemplate)`: what one pod of the template needs, nil when nothing.

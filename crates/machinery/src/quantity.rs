@@ -260,9 +260,10 @@ impl fmt::Display for Quantity {
         if self.nanos == 0 {
             return f.write_str("0");
         }
-        // Binary suffixes say nothing below one Ki.
-        if self.format == Format::BinarySi && self.nanos.abs() >= 1_024 * NANOS {
-            let mut value = divide_up(self.nanos, NANOS);
+        // Binary suffixes say nothing below one Ki, and nothing exact of a fraction.
+        let is_whole = self.nanos % NANOS == 0;
+        if self.format == Format::BinarySi && is_whole && self.nanos.abs() >= 1_024 * NANOS {
+            let mut value = self.nanos / NANOS;
             let mut step = 0;
             while step < BINARY.len() && value % 1_024 == 0 {
                 value /= 1_024;
@@ -419,6 +420,7 @@ mod tests {
             ("0.5Ki", "512"),
             ("100Ki", "100Ki"),
             ("1.5Ki", "1536"),
+            ("1433.6Mi", "1503238553600m"),
             ("1048576", "1048576"),
             ("5u", "5u"),
             ("1n", "1n"),
