@@ -8,7 +8,7 @@ use api::work::{
 };
 use api::{Scope, naming};
 use interpreter::{Interpreter, Operation};
-use machinery::{Object, ObjectKey};
+use machinery::{Object, ObjectKey, OwnerReference};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -215,6 +215,9 @@ fn is_same_but_version(old: &ResourceBindingSpec, new: &ResourceBindingSpec) -> 
 /// The existing binding of a template, or the beginning of a new one: with an id, the finalizer and the
 /// owner. Says whether that changed anything.
 ///
+/// A template of another namespace cannot own the binding: garbage collection looks for owners in the
+/// binding's own namespace, and would not find it.
+///
 /// # Errors
 /// When the existing one belongs to another object.
 pub fn own(
@@ -240,7 +243,8 @@ pub fn own(
         changed = true;
     }
     changed |= binding.add_finalizer(finalizer(key.scope));
-    let owners = [template.controller_reference()];
+    let can_own = template.namespace().is_empty() || template.namespace() == key.key.namespace;
+    let owners: Vec<OwnerReference> = can_own.then(|| template.controller_reference()).into_iter().collect();
     if binding.owner_references() != owners {
         binding.set_owner_references(&owners);
         changed = true;

@@ -343,7 +343,8 @@ impl Distributor {
         let TemplateKey { kind, key } = TemplateKey::of_binding(attached);
         let api_version = kind.api_version();
         let reference = (api_version.as_str(), kind.kind.as_str(), key.namespace.as_str(), key.name.as_str());
-        if decide::selects(dependencies, reference, None) {
+        let goes_with_its_object = attached.controller_owner().is_some();
+        if goes_with_its_object && decide::selects(dependencies, reference, None) {
             return Ok(true);
         }
         let reference = TemplateKey { kind, key: key.clone() };

@@ -295,3 +295,17 @@ fn behind_a_shut_gate_nothing_is_attached_and_what_is_deleted_can_still_go() {
     binding.set("/metadata/deletionTimestamp", "2030-01-01T00:00:00Z");
     assert_eq!(added(&binding), 1);
 }
+
+#[test]
+fn an_object_of_another_namespace_does_not_own_its_binding_and_the_second_look_writes_nothing() {
+    let key = ObjectKey::new("elsewhere", "web");
+    let independent = Independent { key: &key, id: "i", clusters: &[] };
+    let attached = |existing: Option<&Object>| {
+        attach(existing, &settings(), &independent, |_| None, || "own-id".into()).unwrap()
+    };
+    let binding = written(attached(None));
+    assert_eq!(binding.key().to_string(), "elsewhere/settings-configmap");
+    assert_eq!(binding.str_at("/spec/resource/namespace"), Some("shop"));
+    assert_eq!(binding.controller_owner(), None, "garbage collection would take it away");
+    assert_eq!(attached(Some(&binding)).write, Write::None);
+}
