@@ -1,5 +1,6 @@
 use interpreter::Interpreter;
 
+use super::removal::{OUR_ANNOTATIONS, OUR_LABELS, Removal, freed, removal};
 use super::*;
 
 fn manifest(spec: Value) -> Object {
