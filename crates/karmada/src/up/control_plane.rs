@@ -153,13 +153,15 @@ impl ControlPlane {
     }
 }
 
-/// Whether a cluster is ready and has said what it has and what it serves: until then nothing can be
-/// scheduled to it.
+/// Whether a cluster is ready, has said what it has and what it serves, and the taint of clusters that are
+/// not ready is off: until then nothing can be scheduled to it.
 fn is_ready(cluster: &Object) -> bool {
     let conditions = cluster.at("/status/conditions").and_then(|c| c.as_array());
     let ready = conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True");
     let enablements = cluster.at("/status/apiEnablements").and_then(|a| a.as_array());
-    ready && enablements.is_some_and(|a| !a.is_empty())
+    let taints = cluster.at("/spec/taints").and_then(|t| t.as_array());
+    let is_kept_away = taints.into_iter().flatten().any(|t| t["key"] == api::names::taints::NOT_READY);
+    ready && !is_kept_away && enablements.is_some_and(|a| !a.is_empty())
 }
 
 /// Creates Karmada's namespaces and CRDs, or brings those there are up to date, and waits until the CRDs
