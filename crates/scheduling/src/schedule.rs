@@ -472,10 +472,15 @@ fn spread(placement: &Placement) -> Spread {
     spread
 }
 
-/// Whether the workload is placed as a whole set of components in exactly one cluster.
+/// Whether the workload is placed as a whole set of components in exactly one cluster. Any constraint may say
+/// so, also beside another on clusters.
 fn places_sets(input: &Input<'_>, placement: &Placement) -> bool {
-    let one = Some(Limits { min: 1, max: 1 });
-    input.features.components && !input.spec.components.is_empty() && spread(placement).cluster == one
+    let mut constraints = placement.spread_constraints.iter();
+    let in_one_cluster = constraints.any(|constraint| {
+        constraint.spread_by_field == Some(SpreadField::Cluster)
+            && (constraint.min_groups, constraint.max_groups) == (1, 1)
+    });
+    input.features.components && !input.spec.components.is_empty() && in_one_cluster
 }
 
 /// What is asked of each member's capacity.

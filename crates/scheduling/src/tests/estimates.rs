@@ -119,6 +119,22 @@ fn workloads_of_components_that_go_to_one_cluster_are_estimated_as_sets() {
     assert_eq!(room(&in_one_cluster(false, 1, 1), &[]), many, "the gate is off");
 }
 
+#[test]
+fn one_constraint_that_says_one_cluster_is_enough_to_place_components_as_a_set() {
+    let twice = |first: (i64, i64), second: (i64, i64)| {
+        let constraint =
+            |(min, max)| json!({ "spreadByField": "cluster", "minGroups": min, "maxGroups": max });
+        let mut placement = aggregated();
+        placement["spreadConstraints"] = json!([constraint(first), constraint(second)]);
+        let spec = in_one_cluster(true, 1, 1);
+        spec.with(|s| s.spec.placement = Some(serde_json::from_value(placement).unwrap()))
+    };
+    let sets = pairs(&[("m1", 1), ("m2", 2)]);
+    assert_eq!(room(&twice((1, 1), (1, 3)), &[]), sets);
+    assert_eq!(room(&twice((1, 3), (1, 1)), &[]), sets);
+    assert_eq!(room(&twice((1, 2), (1, 3)), &[]), pairs(&[("m1", 100), ("m2", 100)]));
+}
+
 fn wanted(story: &Story) -> Option<(Vec<String>, What)> {
     let Wanted { clusters, what } = with_input(story, &[], estimates_wanted)?;
     Some((clusters.iter().map(|m| m.name().to_string()).collect(), what))
