@@ -1,5 +1,8 @@
 //! The binding that a policy and a template make together.
 
+use std::collections::BTreeMap;
+
+use api::meta::Quantity;
 use api::names::finalizers;
 use api::policy::{ActivationPreference, ConflictResolution, Policy};
 use api::work::{
@@ -52,14 +55,32 @@ impl Interpretation {
         }
     }
 
-    /// The answer to a question for components.
+    /// The answer to a question for components. Amounts are written as Go programs write them.
     pub fn of_components(answer: Option<Vec<Component>>) -> Self {
-        answer.map_or(Self::NoWorkload, Self::Components)
+        let Some(mut components) = answer else { return Self::NoWorkload };
+        for requirements in components.iter_mut().filter_map(|c| c.replica_requirements.as_mut()) {
+            canonicalize(&mut requirements.resource_request);
+        }
+        Self::Components(components)
     }
 
-    /// The answer to a question for replicas.
+    /// The answer to a question for replicas. Amounts are written as Go programs write them.
     pub fn of_replicas(answer: Option<(i64, Option<ReplicaRequirements>)>) -> Self {
-        answer.map_or(Self::NoWorkload, |(replicas, requirements)| Self::Replicas(replicas, requirements))
+        let Some((replicas, mut requirements)) = answer else { return Self::NoWorkload };
+        if let Some(requirements) = requirements.as_mut() {
+            canonicalize(&mut requirements.resource_request);
+        }
+        Self::Replicas(replicas, requirements)
+    }
+}
+
+/// Writes amounts in canonical form: programs that compare bindings compare the spelling too. What is no amount
+/// stays for whoever checks it.
+fn canonicalize(amounts: &mut BTreeMap<String, Quantity>) {
+    for amount in amounts.values_mut() {
+        if let Ok(read) = machinery::quantity::Quantity::parse(amount.as_ref()) {
+            *amount = read.to_string().into();
+        }
     }
 }
 

@@ -186,6 +186,28 @@ fn requirements_name_the_workloads_namespace_when_quotas_are_estimated() {
 }
 
 #[test]
+fn amounts_are_written_as_go_programs_write_them() {
+    let amounts = json!({ "cpu": "0.05", "memory": "1.5Gi", "example.org/odd": "much" });
+    let written = json!({ "cpu": "50m", "memory": "1536Mi", "example.org/odd": "much" });
+    let requirements = serde_json::from_value(json!({ "resourceRequest": amounts })).unwrap();
+    let Interpretation::Replicas(_, Some(requirements)) =
+        Interpretation::of_replicas(Some((1, Some(requirements))))
+    else {
+        panic!("there are requirements");
+    };
+    assert_eq!(serde_json::to_value(&requirements.resource_request).unwrap(), written);
+    let component =
+        json!({ "name": "c", "replicas": 1, "replicaRequirements": { "resourceRequest": amounts } });
+    let Interpretation::Components(components) =
+        Interpretation::of_components(Some(vec![serde_json::from_value(component).unwrap()]))
+    else {
+        panic!("there is a component");
+    };
+    let found = serde_json::to_value(&components[0]).unwrap();
+    assert_eq!(found["replicaRequirements"]["resourceRequest"], written);
+}
+
+#[test]
 fn components_stand_in_the_place_of_replicas() {
     let components = vec![api::work::Component { name: "driver".into(), replicas: 1, ..Default::default() }];
     let interpreted =
