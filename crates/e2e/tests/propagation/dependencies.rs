@@ -73,7 +73,7 @@ fn a_config_map_follows_the_deployments_that_read_it_and_goes_with_the_last_one(
 #[test]
 fn a_dependency_that_comes_later_is_sent_when_it_comes() {
     let up = together();
-    let stage = Stage::set(&up, "later");
+    let stage = Stage::set(&up, "follows-later");
     stage.apply(&reader("web", "late", "member1", ""));
     stage.deployed("web", ["1", "-", "-"]);
     stage.apply(&config_map("late", "1"));
@@ -83,7 +83,7 @@ fn a_dependency_that_comes_later_is_sent_when_it_comes() {
 #[test]
 fn a_template_that_no_longer_refers_to_it_lets_it_go() {
     let up = together();
-    let stage = Stage::set(&up, "let-go");
+    let stage = Stage::set(&up, "follows-no-more");
     stage.apply(&(config_map("old", "1") + &config_map("new", "1") + &reader("web", "old", "member1", "")));
     stage.config_map_is_on("old", &["member1"]);
     stage.apply(&reader("web", "new", "member1", ""));
