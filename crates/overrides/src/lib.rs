@@ -12,6 +12,7 @@ mod image;
 mod patch;
 mod tree;
 mod why;
+mod yaml;
 
 use api::cluster::Cluster;
 use api::names;
@@ -251,7 +252,15 @@ fn apply_overriders(object: &mut Object, overriders: &Overriders) -> Result<(), 
     for (i, overrider) in overriders.plaintext.iter().enumerate() {
         patch::plaintext(object, overrider).map_err(|p| ("plaintext", i, p))?;
     }
-    Ok(())
+    match overriders.plaintext.len() {
+        changes @ 1.. if object.kind().is_empty() => Err(("plaintext", changes - 1, without_kind())),
+        _ => Ok(()),
+    }
+}
+
+/// Patches may pass through anything, and must leave something that has a kind.
+fn without_kind() -> Problem {
+    Problem::Patch { path: "/kind".to_owned(), reason: "it would leave an object without a kind".to_owned() }
 }
 
 /// Adds, replaces or removes labels or annotations. Adding overwrites; the other two act on keys that are

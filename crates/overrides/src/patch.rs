@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::Problem;
 use crate::tree::{Shape, Text, Tree};
+use crate::yaml;
 
 /// Applies one operation of a rule to the object.
 pub(crate) fn plaintext(object: &mut Object, overrider: &PlaintextOverrider) -> Result<(), Problem> {
@@ -16,7 +17,7 @@ pub(crate) fn plaintext(object: &mut Object, overrider: &PlaintextOverrider) -> 
     apply(object.value_mut(), path, *operator, value.as_ref()).map_err(|reason| failed(path, &reason))
 }
 
-/// Patches the document inside a text field. YAML comes back as YAML with sorted keys; JSON comes back in one
+/// Patches the document inside a text field. YAML comes back as Go writes it, with sorted keys; JSON comes back in one
 /// line, with its keys in their order and everything that was not changed as it was.
 pub(crate) fn edit_field(object: &mut Object, overrider: &FieldOverrider) -> Result<(), Problem> {
     let path = &overrider.field_path;
@@ -41,28 +42,17 @@ fn edit_json(text: &str, path: &str, operations: &[PatchOperation]) -> Result<St
 }
 
 fn edit_yaml(text: &str, path: &str, operations: &[PatchOperation]) -> Result<String, Problem> {
-    // Go's YAML reads 0644 as an octal number, and file modes are written like that. Errors must not show the
-    // text: it may be a Secret's.
-    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
+    // Go's YAML reads 0644 as an octal number, and file modes are written like that; of a key that stands twice
+    // it takes the last. Errors must not show the text: it may be a Secret's.
+    let options = serde_saphyr::options! {
+        legacy_octal_numbers: true,
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+        with_snippet: false,
+    };
     let mut document: Value = serde_saphyr::from_str_with_options(text, options)
         .map_err(|e| unreadable(path, "YAML", e.to_string()))?;
     apply_all(&mut document, operations)?;
-    let options = serde_saphyr::ser_options! { compact_list_indent: true };
-    serde_saphyr::to_string_with_options(&sorted(document), options)
-        .map_err(|e| unreadable(path, "YAML", e.to_string()))
-}
-
-/// The keys of every map in order, as Go writes them.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<(String, Value)> = map.into_iter().collect();
-            entries.sort_by(|a, b| a.0.cmp(&b.0));
-            Value::Object(entries.into_iter().map(|(key, value)| (key, sorted(value))).collect())
-        }
-        Value::Array(items) => items.into_iter().map(sorted).collect(),
-        other => other,
-    }
+    Ok(yaml::write(&document))
 }
 
 fn apply_all<T: Tree>(document: &mut T, operations: &[PatchOperation]) -> Result<(), Problem> {

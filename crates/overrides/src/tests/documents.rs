@@ -56,6 +56,8 @@ fn of_a_key_that_stands_in_a_field_twice_the_last_counts() {
     let changed =
         edited("json", r#"{"a":1,"b":2,"a":3}"#, json!([{ "subPath": "/b", "operator": "remove" }]));
     assert_eq!(changed.unwrap(), r#"{"a":3}"#);
+    let changed = edited("yaml", "a: 1\nb: 2\na: 3\n", json!([{ "subPath": "/b", "operator": "remove" }]));
+    assert_eq!(changed.unwrap(), "a: 3\n");
 }
 
 #[test]
@@ -87,6 +89,47 @@ fn yaml_in_a_field_is_patched_by_each_operator() {
     );
     assert_eq!(one(json!({ "subPath": "/a", "operator": "replace", "value": 2 })), "a: 2\nlist:\n- x\n- z\n");
     assert_eq!(one(json!({ "subPath": "/list/0", "operator": "remove" })), "a: 1\nlist:\n- z\n");
+}
+
+#[test]
+fn yaml_is_spelt_as_go_spells_it() {
+    let long = "word ".repeat(20);
+    let folded = format!("'{}\n  {}'", "word ".repeat(16).trim_end(), "word ".repeat(4));
+    let spelt = [
+        (json!("plain:text, #1 it's"), "'plain:text, #1 it''s'"),
+        (json!("http://m1.example/a,b"), "http://m1.example/a,b"),
+        (json!("a: b"), "'a: b'"),
+        (json!("trailing "), "'trailing '"),
+        (json!("- item"), "'- item'"),
+        (json!("yes"), "\"yes\""),
+        (json!("0644"), "\"0644\""),
+        (json!("1:30"), "\"1:30\""),
+        (json!("2020-01-01"), "\"2020-01-01\""),
+        (json!("nUll"), "nUll"),
+        (json!("tab\there"), "\"tab\\there\""),
+        (json!("two\nlines\n"), "|\n  two\n  lines"),
+        (json!("two\nlines"), "|-\n  two\n  lines"),
+        (json!("  two\nlines"), "|2-\n    two\n  lines"),
+        (json!("line \nline"), "\"line \\nline\""),
+        (json!("two\n\n"), "|+\n  two\n"),
+        (json!(long), folded.as_str()),
+        (json!(1.0), "1"),
+        (json!(123_456_789.5), "1.234567895e+08"),
+        (json!(0.000_012), "1.2e-05"),
+        (json!(1.5), "1.5"),
+        (json!(null), "null"),
+        (json!({}), "{}"),
+        (json!([]), "[]"),
+        (json!({ "a:b": 1, "- k": 2, "b10": 3, "b9": 4 }), "\n  '- k': 2\n  a:b: 1\n  b9: 4\n  b10: 3"),
+        (json!({ "two\nlines": [1] }), "\n  ? |-\n    two\n    lines\n  : - 1"),
+        (json!([[1, [2]], { "k": ["v"], "l": { "m": 1 } }]), "\n- - 1\n  - - 2\n- k:\n  - v\n  l:\n    m: 1"),
+    ];
+    for (value, text) in spelt {
+        let written =
+            edited("yaml", "a: 1\n", json!([{ "subPath": "/b", "operator": "add", "value": value }]));
+        let space = if text.starts_with('\n') { "" } else { " " };
+        assert_eq!(written.unwrap(), format!("a: 1\nb:{space}{text}\n"), "{value}");
+    }
 }
 
 #[test]
@@ -327,4 +370,24 @@ fn the_operations_of_a_rule_fail_together() {
         let error = run(&deployment(), plain(bad)).unwrap_err();
         assert!(error.contains(reason), "{error:?} should say {reason:?}");
     }
+}
+
+#[test]
+fn a_patch_leaves_an_object_with_a_kind() {
+    let patched = |value: Value| {
+        run(
+            &config("x"),
+            json!({ "plaintext": [{ "path": "/kind", "operator": "replace", "value": value }] }),
+        )
+    };
+    assert_eq!(patched(json!("Secret")).unwrap().kind(), "Secret");
+    for value in [json!(""), json!(null), json!(1.5)] {
+        let error = patched(value).unwrap_err();
+        assert!(error.ends_with("it would leave an object without a kind"), "{error}");
+    }
+    let through = json!({ "plaintext": [
+        { "path": "/kind", "operator": "remove" },
+        { "path": "/kind", "operator": "add", "value": "Secret" },
+    ] });
+    assert_eq!(run(&config("x"), through).unwrap().kind(), "Secret", "what counts is what is left");
 }
