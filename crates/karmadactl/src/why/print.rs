@@ -111,7 +111,10 @@ fn decided(decision: &Decision, text: &mut String) {
     }
     let verdict = if fresh.as_recorded { "as recorded" } else { "NOT as recorded" };
     section(&format!("FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   {verdict}"), text);
-    outcome(fresh, text);
+    // What leads to the same answer was told above; `-o json` has both.
+    if !(fresh.as_recorded && decision.now.as_recorded) {
+        outcome(fresh, text);
+    }
 }
 
 fn outcome(outcome: &Outcome, text: &mut String) {

@@ -164,10 +164,6 @@ fn a_steady_object_says_who_placed_it_and_how() {
               result: member1 (2) and member2 (1)
 
             FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   as recorded
-              CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-              member1   chosen    2          100    0       StaticWeight weight 2
-              member2   chosen    1          100    0       StaticWeight weight 1
-              result: member1 (2) and member2 (1)
 
             CLUSTERS
               CLUSTER   REPLICAS   APPLIED   HEALTH    OVERRIDES   REMARKS
@@ -477,10 +473,6 @@ fn suspension_eviction_overrides_and_preservation_show_per_cluster() {
               result: member1 (2) and member2 (1)
 
             FRESH DECISION, WITHOUT THE RECORDED CLUSTERS   as recorded
-              CLUSTER   VERDICT   REPLICAS   ROOM   SCORE   WHY
-              member1   chosen    2          100    0       StaticWeight weight 2
-              member2   chosen    1          100    0       StaticWeight weight 1
-              result: member1 (2) and member2 (1)
 
             CLUSTERS
               CLUSTER   REPLICAS   APPLIED   HEALTH    OVERRIDES               REMARKS
