@@ -375,7 +375,8 @@ fn label_changes(selector: &LabelSelector, cluster: &Cluster) -> Vec<String> {
     let mut changes = Vec::new();
     for (key, value) in &selector.match_labels {
         if label(key) != Some(value) {
-            changes.push(condition(key, "In", std::slice::from_ref(value), label(key).unwrap_or_default()));
+            let actual = label(key).unwrap_or_default();
+            changes.push(format!("label {}", condition(key, "In", std::slice::from_ref(value), actual)));
         }
     }
     for requirement in &selector.match_expressions {
@@ -383,13 +384,14 @@ fn label_changes(selector: &LabelSelector, cluster: &Cluster) -> Vec<String> {
             LabelSelector { match_expressions: vec![requirement.clone()], ..LabelSelector::default() };
         if !matching::labels_match(&alone, label) {
             let actual = label(&requirement.key).unwrap_or_default();
-            changes.push(condition(&requirement.key, &requirement.operator, &requirement.values, actual));
+            let change = condition(&requirement.key, &requirement.operator, &requirement.values, actual);
+            changes.push(format!("label {change}"));
         }
     }
     changes
 }
 
-/// `label env must be prod (is test)`.
+/// `env must be prod (is test)`.
 fn condition(key: &str, operator: &str, values: &[String], actual: &str) -> String {
     let values = values.join(" or ");
     let wanted = match operator {

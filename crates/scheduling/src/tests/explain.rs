@@ -102,7 +102,7 @@ fn a_cluster_that_a_single_filter_keeps_out_is_named_with_what_would_let_it_in()
     let story = story(&words, 1, json!({ "clusterAffinity": affinity }));
     expect![[r#"
         only APIEnablement keeps out m3: the cluster must serve apps/v1 Deployment
-        only ClusterAffinity keeps out m4: env must be prod (is test) and gpu must be there (is not there)
+        only ClusterAffinity keeps out m4: label env must be prod (is test) and label gpu must be there (is not there)
         only ClusterAffinity keeps out m5: region must be eu or us (is ap)
         only ClusterAffinity keeps out m6: take it off exclude
         only TaintToleration keeps out m2, m7: tolerate a=b:NoSchedule, c:NoExecute"#]]
