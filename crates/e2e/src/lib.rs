@@ -6,6 +6,7 @@
 //! scene [`alone`].
 
 pub mod console;
+pub mod stage;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -207,9 +208,17 @@ pub fn condition<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
     conditions.iter().find(|condition| condition["type"] == name)
 }
 
+static ARGUMENTS: OnceLock<&'static [&'static str]> = OnceLock::new();
+
+/// Says with which arguments the scene of this test program is started. The first call counts, and only
+/// before the scene is used.
+pub fn start_with(arguments: &'static [&'static str]) {
+    let _ = ARGUMENTS.set(arguments);
+}
+
 fn scene() -> &'static RwLock<Up> {
     static SCENE: OnceLock<RwLock<Up>> = OnceLock::new();
-    SCENE.get_or_init(|| RwLock::new(Up::start(&[])))
+    SCENE.get_or_init(|| RwLock::new(Up::start(ARGUMENTS.get().copied().unwrap_or_default())))
 }
 
 /// The scene of this test program, together with other stories.
