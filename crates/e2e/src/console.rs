@@ -2,8 +2,8 @@
 //! file says they print.
 //!
 //! The file shows real output. Some of it differs from run to run, so that a found line is as expected
-//! when both are equal but for the amount of blanks between words, the length of ages (`5s`, `2m10s`),
-//! and whatever stands where the file has `…`. A line that is nothing but `…` stands for any number of
+//! when both are equal but for the amount of blanks between words, ages (`5s`, `2m10s`), times of day, and
+//! whatever stands where the file has `…`. A line that is nothing but `…` stands for any number of
 //! lines.
 
 use std::path::Path;
@@ -91,9 +91,13 @@ fn is_word_as_said(said: &str, found: &str) -> bool {
     })
 }
 
-/// `5s`, `2m10s`, `12 ms` without the blank.
+/// `5s`, `2m10s`, or a time like `2026-01-02T03:04:05Z`.
 fn is_age(word: &str) -> bool {
     let word = word.trim_matches(['(', ')', ',', '.']);
+    if let (Some((date, time)), true) = (word.split_once('T'), word.ends_with('Z')) {
+        let is_made_of = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_digit() || more.contains(c));
+        return date.len() == 10 && is_made_of(date, "-") && is_made_of(time, ":.Z");
+    }
     word.starts_with(|c: char| c.is_ascii_digit())
         && word.ends_with(['s', 'm', 'h', 'd'])
         && word.chars().all(|c| c.is_ascii_digit() || matches!(c, 's' | 'm' | 'h' | 'd'))
@@ -196,6 +200,8 @@ mod tests {
     #[test]
     fn blanks_ages_and_dots_may_differ_and_nothing_else() {
         assert!(agrees("NAME   AGE\nweb-…-x  5s", "NAME AGE\nweb-6f-x   2m10s"));
+        assert!(agrees("at 2026-01-02T03:04:05Z", "at 2027-11-23T10:39:16.5Z"));
+        assert!(!agrees("at 2026-01-02T03:04:05Z", "at noon"));
         assert!(agrees("a\n…\nz", "a\nb\nc\nz"));
         assert!(agrees("…", ""));
         assert!(agrees("web-…-…", "web-1-2"));

@@ -27,6 +27,11 @@ samples! {
     aggregated_replicas_stay_together: "aggregated",
     overflow_takes_what_the_first_choice_cannot: "overflow",
     overrides_adapt_each_copy: "overrides",
+    lua_teaches_a_kind_of_your_own: "custom-resource",
+    dependencies_travel_along: "dependencies",
+    an_exported_service_resolves_elsewhere: "exported-service",
+    why_explains_a_placement: "why",
+    plan_shows_what_then_happens: "plan",
 }
 
 #[test]
