@@ -18,7 +18,7 @@ pub(crate) fn plaintext(object: &mut Object, overrider: &PlaintextOverrider) -> 
 }
 
 /// Patches the document inside a text field. YAML comes back as Go writes it, with sorted keys; JSON comes back in one
-/// line, with its keys in their order and everything that was not changed as it was.
+/// line, with its keys in their order, letters of HTML escaped, and everything else that was not changed as it was.
 pub(crate) fn edit_field(object: &mut Object, overrider: &FieldOverrider) -> Result<(), Problem> {
     let path = &overrider.field_path;
     let missing = |reason| Problem::Missing { wanted: "text", path: path.clone(), reason };
@@ -38,7 +38,27 @@ pub(crate) fn edit_field(object: &mut Object, overrider: &FieldOverrider) -> Res
 fn edit_json(text: &str, path: &str, operations: &[PatchOperation]) -> Result<String, Problem> {
     let mut document = Text::parse(text).map_err(|e| unreadable(path, "JSON", e.to_string()))?;
     apply_all(&mut document, operations)?;
-    Ok(document.to_string())
+    Ok(escape_html(document.to_string()))
+}
+
+/// Escapes what Go's JSON escapes so that a document may stand in a page. In JSON these letters stand in texts
+/// only.
+fn escape_html(json: String) -> String {
+    const LETTERS: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
+    if !json.contains(LETTERS) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len() + 16), |mut escaped, letter| {
+        match letter {
+            '<' => escaped.push_str("\\u003c"),
+            '>' => escaped.push_str("\\u003e"),
+            '&' => escaped.push_str("\\u0026"),
+            '\u{2028}' => escaped.push_str("\\u2028"),
+            '\u{2029}' => escaped.push_str("\\u2029"),
+            other => escaped.push(other),
+        }
+        escaped
+    })
 }
 
 fn edit_yaml(text: &str, path: &str, operations: &[PatchOperation]) -> Result<String, Problem> {

@@ -52,6 +52,19 @@ fn json_in_a_field_keeps_its_order_and_the_spelling_of_what_is_not_changed() {
 }
 
 #[test]
+fn letters_of_html_in_json_are_escaped_as_go_escapes_them() {
+    let changed = edited(
+        "json",
+        "{\"url\":\"http://m1/?a=1&b=<2>\",\"\\u003C\":\"\u{2028}\"}",
+        json!([{ "subPath": "/new", "operator": "add", "value": "&\u{2029}/" }]),
+    );
+    assert_eq!(
+        changed.unwrap(),
+        r#"{"url":"http://m1/?a=1\u0026b=\u003c2\u003e","\u003c":"\u2028","new":"\u0026\u2029/"}"#
+    );
+}
+
+#[test]
 fn of_a_key_that_stands_in_a_field_twice_the_last_counts() {
     let changed =
         edited("json", r#"{"a":1,"b":2,"a":3}"#, json!([{ "subPath": "/b", "operator": "remove" }]));
