@@ -95,7 +95,8 @@ fn is_word_as_said(said: &str, found: &str) -> bool {
 fn is_age(word: &str) -> bool {
     let word = word.trim_matches(['(', ')', ',', '.']);
     if let (Some((date, time)), true) = (word.split_once('T'), word.ends_with('Z')) {
-        let is_made_of = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_digit() || more.contains(c));
+        let is_made_of =
+            |text: &str, more: &str| text.chars().all(|c| c.is_ascii_digit() || more.contains(c));
         return date.len() == 10 && is_made_of(date, "-") && is_made_of(time, ":.Z");
     }
     word.starts_with(|c: char| c.is_ascii_digit())
