@@ -189,7 +189,10 @@ impl Detector {
             claim.is_some_and(|c| self.index().get(&c.policy).is_some_and(|p| binding::is_lazy(p)))
         };
         let Some(intake) = route::intake(change, is_lazy) else { return };
-        if change.old().is_some() && self.is_own_claim(&template, object.resource_version()) {
+        if change.old().is_some()
+            && self.is_own_claim(&template, object.resource_version())
+            && self.is_governed(object)
+        {
             return;
         }
         let priority = if intake.initial {
@@ -206,6 +209,13 @@ impl Detector {
     fn is_own_claim(&self, template: &TemplateKey, version: &str) -> bool {
         let mut claimed = lock(&self.claimed);
         claimed.get(template).is_some_and(|known| known == version) && claimed.remove(template).is_some()
+    }
+
+    /// Whether the policy that has claimed an object is there and stays. One that went before it could see the
+    /// claim has not taken it off.
+    fn is_governed(&self, object: &Object) -> bool {
+        let claim = claim::claim_of(object);
+        claim.is_some_and(|c| self.index().get(&c.policy).is_some_and(|p| !p.metadata.is_deleting()))
     }
 
     async fn reconcile(&self, item: &Item) -> Result<Outcome, Error> {

@@ -7,7 +7,7 @@ use api::names::{events, finalizers};
 use api::policy::{Policy, Preemption, ResourceSelector};
 use machinery::{GroupVersionKind, Object, ObjectKey};
 use matching::Claimant;
-use propagation::claim;
+use propagation::{binding, claim};
 use runtime::{Change, Outcome, queue};
 
 use super::{Detector, Error, Item, lock};
@@ -208,6 +208,11 @@ impl Detector {
             self.unclaim(&self.context.binding_resource(&key), &binding, policy.scope, id).await?;
         }
         for template in self.templates_of(id, policy.scope) {
+            // A binding that was written a moment ago is not in the index yet.
+            let key = binding::key(&template);
+            if let Some(binding) = self.context.bindings(key.scope).latest(&key.key) {
+                self.unclaim(&self.context.binding_resource(&key), &binding, policy.scope, id).await?;
+            }
             let key = TemplateKey::of(&template);
             let resource = self.template_resource(&key).await?;
             self.unclaim(&resource, &template, policy.scope, id).await?;
@@ -277,6 +282,9 @@ impl Detector {
                 let message = format!("policy({to}) preempted policy({from}) successfully");
                 recorder.normal(template, events::PREEMPT_POLICY_SUCCEED, message);
                 let template = TemplateKey::of(template);
+                // Nobody goes on with what was written: the change must come back, because a look before it
+                // comes still finds the old claim.
+                lock(&self.claimed).remove(&template);
                 self.templates.add(Item::of_policy(template, policy));
                 Ok(())
             }
