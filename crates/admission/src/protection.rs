@@ -10,9 +10,7 @@ pub(crate) fn validate(request: &Validation<'_>, _: &World<'_>) -> Result<(), De
         return Ok(());
     }
     Err(Denial::forbidden(format!(
-        "{} {} is protected against deletion; remove the label {} first",
-        request.object.kind(),
-        request.object.key(),
+        "This resource is protected, please make sure to remove the label: {}",
         labels::DELETION_PROTECTED,
     )))
 }
