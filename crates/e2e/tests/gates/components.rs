@@ -116,3 +116,32 @@ spec:
     stage.user.ok(&format!("delete crd jobs.{group}"));
     stage.user.ok(&format!("delete clusterpropagationpolicy jobs.{group}"));
 }
+
+#[test]
+fn a_flink_deployment_runs_whole_on_one_cluster() {
+    let up = together();
+    let stage = Stage::set(&up, "flink");
+    let group = "flink.apache.org";
+    teach(&stage, group, "v1beta1", "FlinkDeployment", "flinkdeployments");
+    let flink = "
+apiVersion: flink.apache.org/v1beta1
+kind: FlinkDeployment
+metadata: {name: x}
+spec:
+  flinkConfiguration: {taskmanager.numberOfTaskSlots: '2'}
+  flinkVersion: v1_17
+  image: flink:1.17
+  job: {jarURI: 'local:///opt/flink/x.jar', parallelism: 2, state: running, upgradeMode: stateless}
+  jobManager: {replicas: 1, resource: {cpu: 0.05, memory: 100m}}
+  serviceAccount: flink
+  taskManager: {resource: {cpu: 0.1, memory: 100m}}
+---
+";
+    let selector = format!("{{apiVersion: {group}/v1beta1, kind: FlinkDeployment, name: x}}");
+    stage.apply(&(flink.to_owned() + &policy("p", &selector, ONE, "")));
+    let expected = [("jobmanager", 1, "50m", "100m"), ("taskmanager", 1, "100m", "100m")];
+    placed(&stage, &format!("{group}/v1beta1/flinkdeployments"), "x-flinkdeployment", &expected);
+    stage.user.ok(&format!("delete flinkdeployments.{group} x"));
+    stage.user.ok(&format!("delete crd flinkdeployments.{group}"));
+    stage.user.ok(&format!("delete clusterpropagationpolicy flinkdeployments.{group}"));
+}

@@ -1,6 +1,7 @@
 //! What is done only behind a feature gate, with all gates of the alpha stage open.
 
 mod components;
+mod preemption;
 mod workload_affinity;
 
 use e2e::Together;
