@@ -139,11 +139,13 @@ async fn places(control: &Client, args: &GetArgs) -> Result<Vec<Place>> {
         }
     }
     let members = PushMembers::new(control.clone(), Budget::member());
+    let mut left_out = Vec::new();
     for cluster in
         known.iter().filter(|c| args.clusters.is_empty() || args.clusters.iter().any(|n| n == c.name()))
     {
         if !members.serves(cluster) {
             if args.clusters.is_empty() {
+                left_out.push(cluster.name());
                 continue;
             }
             bail!(
@@ -153,6 +155,14 @@ async fn places(control: &Client, args: &GetArgs) -> Result<Vec<Place>> {
         }
         let client = members.connect(cluster).await?;
         places.push(Place { name: cluster.name().to_owned(), client, is_member: true });
+    }
+    if !left_out.is_empty() {
+        // Beside the output, which programs may read.
+        let _ = writeln!(
+            std::io::stderr(),
+            "not shown, because they are in Pull mode and can only be reached through their own kubeconfig: {}",
+            left_out.join(", ")
+        );
     }
     Ok(places)
 }
