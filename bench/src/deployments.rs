@@ -117,10 +117,11 @@ impl Seen {
                     told.note(&event, replicas);
                 }
                 // The server has ended the watch, or has been killed on purpose.
+                let mut tries = tokio::time::interval(Duration::from_millis(100));
                 events = loop {
-                    match resource.watch(&WatchOptions::default()).await {
-                        Ok(again) => break again,
-                        Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    tries.tick().await;
+                    if let Ok(again) = resource.watch(&WatchOptions::default()).await {
+                        break again;
                     }
                 };
             }

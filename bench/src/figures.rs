@@ -1,7 +1,7 @@
 //! What the system and the servers say about a process: memory, CPU time, metrics.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use client::Client;
@@ -75,6 +75,34 @@ fn named(sample: &str, metric: &str) -> bool {
 fn labelled<'a>(sample: &'a str, label: &str) -> Option<&'a str> {
     let from = sample.find(&format!("{label}=\""))? + label.len() + 2;
     sample[from..].split('"').next()
+}
+
+/// Quiet for so long is at rest.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Time between two looks at whether a control plane is at rest.
+const AT_REST_LOOK: Duration = Duration::from_millis(25);
+
+/// When the last reconcile before a quiet second ended, counted from `since`.
+pub(crate) async fn at_rest(control: &Client, since: Instant, limit: Duration) -> Measured {
+    let deadline = Instant::now() + limit;
+    let (mut last, mut changed) = (-1.0, Instant::now());
+    let mut looks = tokio::time::interval(AT_REST_LOOK);
+    loop {
+        looks.tick().await;
+        let now = Instant::now();
+        if let Ok(metrics) = Metrics::scrape(control).await {
+            let total = metrics.sum("controller_runtime_reconcile_total");
+            if total > last || metrics.sum("workqueue_depth") > 0.0 {
+                (last, changed) = (total, now);
+            } else if now.duration_since(changed) >= QUIET {
+                return Ok(Value::Time(changed.saturating_duration_since(since)));
+            }
+        }
+        if now > deadline {
+            return Err(format!("not at rest within {} s", limit.as_secs()));
+        }
+    }
 }
 
 #[cfg(test)]

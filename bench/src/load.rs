@@ -11,7 +11,7 @@ use crate::Args;
 use crate::bare;
 use crate::clusters::{Kind, LOOK, Running, names};
 use crate::deployments::{self, Seen, all_reach};
-use crate::figures::{self, Metrics};
+use crate::figures::{self, Metrics, at_rest};
 use crate::report::{Budget, Measured, Report, Value, percentile};
 
 /// Members in both groups.
@@ -54,7 +54,7 @@ pub(crate) async fn local(program: &Path, args: &Args, report: &mut Report) -> R
     }
     running.joined(&control, &names).await?;
     report.note("`up` with two local members in one process, and their Pods:");
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    at_rest(&control, Instant::now(), LIMIT).await.map_err(anyhow::Error::msg)?;
     report.row(
         "local: resident memory, idle, members included",
         Budget::None,
@@ -155,7 +155,7 @@ impl Scene<'_> {
             Value::Time(used),
         );
         self.tell_requests(report, &counted, count, "create").await?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        at_rest(self.control, Instant::now(), LIMIT).await.map_err(anyhow::Error::msg)?;
         let what = format!("{}: resident memory after {sizes}", self.name);
         report.row(&what, Budget::mebibytes(150), figures::resident(self.pids[0]));
 

@@ -11,14 +11,11 @@ use machinery::GroupVersionResource;
 use crate::bare;
 use crate::clusters::names;
 use crate::deployments::{self, Seen, all_reach};
-use crate::figures::{self, Metrics};
-use crate::report::{Budget, Measured, Report, Value};
+use crate::figures::{self, at_rest};
+use crate::report::{Budget, Report, Value};
 
 /// Members.
 const MEMBERS: u16 = 2;
-
-/// Quiet for so long is at rest.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// Longest wait for rest after the start.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -85,27 +82,6 @@ async fn probe(world: &bare::World, report: &mut Report) -> Result<String> {
     let took = present.map(|at| Value::Time(at.duration_since(started)));
     report.row("restart: start → a new Deployment present in both members", Budget::None, took);
     Ok("probe-00000".into())
-}
-
-/// When the last reconcile before a quiet second ended, counted from `since`.
-async fn at_rest(control: &Client, since: Instant, limit: Duration) -> Measured {
-    let deadline = Instant::now() + limit;
-    let (mut last, mut changed) = (-1.0, Instant::now());
-    loop {
-        let now = Instant::now();
-        if let Ok(metrics) = Metrics::scrape(control).await {
-            let total = metrics.sum("controller_runtime_reconcile_total");
-            if total > last || metrics.sum("workqueue_depth") > 0.0 {
-                (last, changed) = (total, now);
-            } else if now.duration_since(changed) >= QUIET {
-                return Ok(Value::Time(changed.saturating_duration_since(since)));
-            }
-        }
-        if now > deadline {
-            return Err(format!("not at rest within {} s", limit.as_secs()));
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
 }
 
 /// The versions of everything that a restart might write.

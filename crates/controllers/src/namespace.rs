@@ -14,10 +14,10 @@ use api::policy::Override;
 use futures::future::{BoxFuture, join_all};
 use machinery::{GroupVersionResource, Object, ObjectKey};
 use propagation::Wanted;
+use propagation::skip::SkippedNamespaces;
 use runtime::{Change, Outcome, Queue, queue};
 
 use crate::context::Context;
-use crate::detector::skip::SkippedNamespaces;
 use crate::overrides_cache::OverridesCache;
 use crate::work;
 
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn namespaces_of_users_go_and_others_stay() {
-        let skipped = SkippedNamespaces::new(&["kube-.*".into()]);
+        let skipped = SkippedNamespaces::new(&["kube-.*"]);
         for (name, label, expected) in [
             ("shop", None, true),
             ("shop", Some("false"), true),

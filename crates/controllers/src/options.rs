@@ -22,7 +22,7 @@ impl Default for DetectorOptions {
     fn default() -> Self {
         Self {
             skipped_propagating_apis: String::new(),
-            skipped_propagating_namespaces: vec!["kube-.*".into()],
+            skipped_propagating_namespaces: vec![propagation::skip::NAMESPACES_DEFAULT.into()],
             discovery_period: Duration::from_secs(30),
             workers: 16,
         }

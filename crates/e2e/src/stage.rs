@@ -123,6 +123,12 @@ impl Stage {
         self.exists_on(resource, &self.namespace, name, expected);
     }
 
+    /// Waits until a ConfigMap is on just these members.
+    #[track_caller]
+    pub fn config_map_is_on(&self, name: &str, expected: &[&str]) {
+        self.is_on(CONFIG_MAPS, name, expected);
+    }
+
     /// Waits until an object without a namespace is on just these members.
     #[track_caller]
     pub fn cluster_scoped_is_on(&self, resource: &str, name: &str, expected: &[&str]) {
@@ -173,6 +179,8 @@ impl Stage {
             for field in ["replicas", "readyReplicas", "updatedReplicas", "availableReplicas"] {
                 ensure!(status[field].as_i64().unwrap_or(0) == replicas, "the status is {status}");
             }
+            let observed = template.i64_at("/status/observedGeneration");
+            ensure!(observed == Some(template.generation()), "the status is {status}");
             Ok(())
         });
     }

@@ -186,7 +186,12 @@ fn a_reflector_holds_what_the_server_holds() {
         for settings in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
             let (reader, writer) = reflector::store();
             let stream = watcher(config_maps.clone(), settings).default_backoff();
-            let task = background(reflector(writer, stream).touched_objects().for_each(|_| async {}));
+            let (news, mut told) = tokio::sync::watch::channel(());
+            let touched = reflector(writer, stream).touched_objects();
+            let task = background(touched.for_each(move |_| {
+                news.send_replace(());
+                std::future::ready(())
+            }));
             soon("the cache is filled", reader.wait_until_ready()).await.unwrap();
             let early = ObjectRef::<ConfigMap>::new("early").within("kube-reflector");
             assert!(reader.get(&early).is_some());
@@ -194,14 +199,14 @@ fn a_reflector_holds_what_the_server_holds() {
             let late = ObjectRef::<ConfigMap>::new("late").within("kube-reflector");
             soon("the new object is in the cache", async {
                 while reader.get(&late).is_none() {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    told.changed().await.unwrap();
                 }
             })
             .await;
             config_maps.delete("late", &DeleteParams::default()).await.unwrap();
             soon("the deleted object is not", async {
                 while reader.get(&late).is_some() {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    told.changed().await.unwrap();
                 }
             })
             .await;

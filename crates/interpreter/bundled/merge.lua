@@ -260,6 +260,17 @@ function merge.retain_suspend(desired, observed)
   return desired
 end
 
+-- The status of a Flux source that is fetched from a URL: the last artifact and URL, all conditions.
+function merge.source_status(desired, items)
+  local status = merge.status(desired)
+  merge.observe(desired, items)
+  items = items or {}
+  status.artifact = merge.last(items, "artifact")
+  status.url = merge.last(items, "url", "")
+  status.conditions = merge.conditions(items)
+  return desired
+end
+
 -- An empty list of references, and the function that adds to it one object of `owner`'s namespace.
 -- An empty name refers to nothing; a missing one is a mistake in the object.
 function merge.references(owner)

@@ -2,23 +2,13 @@
 
 local merge = require("merge")
 
-function Retain(desired, observed)
-  return merge.retain_suspend(desired, observed)
-end
+Retain = merge.retain_suspend
 
 function ReflectStatus(observed)
   return merge.reflect_with_generations(observed, {"artifact", "conditions", "url"})
 end
 
-function AggregateStatus(desired, items)
-  local status = merge.status(desired)
-  merge.observe(desired, items)
-  items = items or {}
-  status.artifact = merge.last(items, "artifact")
-  status.url = merge.last(items, "url", "")
-  status.conditions = merge.conditions(items)
-  return desired
-end
+AggregateStatus = merge.source_status
 
 function InterpretHealth(observed)
   return merge.is_true(observed.status, "Ready", "Succeeded")

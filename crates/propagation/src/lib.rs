@@ -43,6 +43,7 @@
 pub mod binding;
 pub mod claim;
 pub mod placement;
+pub mod skip;
 
 mod gates;
 mod key;

@@ -9,8 +9,8 @@ use machinery::GroupVersionResource;
 use runtime::Change;
 use tokio::sync::Notify;
 
-use super::skip::SkippedApis;
 use super::{Detector, lock};
+use propagation::skip::SkippedApis;
 
 /// A new CRD is served a moment after it has been stored.
 const SETTLE: Duration = Duration::from_millis(20);

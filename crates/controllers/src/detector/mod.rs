@@ -18,7 +18,6 @@ pub(crate) mod change;
 mod discovery;
 mod policies;
 mod route;
-pub(crate) mod skip;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -32,12 +31,12 @@ use interpreter::Operation;
 use machinery::{GroupVersionResource, Object, ObjectKey};
 use matching::{Claimant, PolicyIndex};
 use propagation::claim::{self, Claim};
+use propagation::skip::{SkippedApis, SkippedNamespaces};
 use propagation::{Interpretation, Interpreted, Write, binding};
 use runtime::{Change, Informer, Outcome, Queue, queue, spawn};
 use serde_json::Value;
 
 use self::route::Route;
-use self::skip::{SkippedApis, SkippedNamespaces};
 use crate::context::{BY_POLICY, Context, TemplateError, TemplateKey, policy_id_label, policy_ids};
 use crate::{metrics, view};
 
@@ -126,6 +125,9 @@ pub(crate) fn run(context: Context) -> BoxFuture<'static, ()> {
             changed: Arc::default(),
             context: context.clone(),
         };
+        for complaint in detector.apis.complaints().iter().chain(detector.namespaces.complaints()) {
+            tracing::warn!("{complaint}");
+        }
         // A claimed template must not look abandoned because its policy is not known yet.
         if !detector.follow_policies().await {
             return;

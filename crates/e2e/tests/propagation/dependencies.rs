@@ -32,15 +32,13 @@ fn required_by(binding: &Object) -> Vec<String> {
     names
 }
 
-impl Stage {
-    #[track_caller]
-    fn is_required_by(&self, binding: &str, expected: &[&str]) {
-        eventually(SOON, &format!("{binding} is required by {expected:?}"), || {
-            let found = required_by(&self.binding(binding)?);
-            ensure!(found == expected, "it is required by {found:?}");
-            Ok(())
-        });
-    }
+#[track_caller]
+fn is_required_by(stage: &Stage, binding: &str, expected: &[&str]) {
+    eventually(SOON, &format!("{binding} is required by {expected:?}"), || {
+        let found = required_by(&stage.binding(binding)?);
+        ensure!(found == expected, "it is required by {found:?}");
+        Ok(())
+    });
 }
 
 #[test]
@@ -49,10 +47,10 @@ fn a_config_map_follows_the_deployments_that_read_it_and_goes_with_the_last_one(
     let stage = Stage::set(&up, "followers");
     stage.apply(&(config_map("settings", "1") + &reader("one", "settings", "member1", "")));
     stage.config_map_is_on("settings", &["member1"]);
-    stage.is_required_by("settings-configmap", &["one-deployment"]);
+    is_required_by(&stage, "settings-configmap", &["one-deployment"]);
     stage.apply(&reader("two", "settings", "member2, member3", ""));
     stage.config_map_is_on("settings", &["member1", "member2", "member3"]);
-    stage.is_required_by("settings-configmap", &["one-deployment", "two-deployment"]);
+    is_required_by(&stage, "settings-configmap", &["one-deployment", "two-deployment"]);
     // It moves with those who need it, and changes of its own arrive everywhere.
     stage.apply(&(config_map("settings", "2") + &reader("two", "settings", "member2", "")));
     stage.config_map_is_on("settings", &["member1", "member2"]);

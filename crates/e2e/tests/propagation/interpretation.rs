@@ -72,30 +72,28 @@ fn path(kind: &str) -> String {
     format!("example.org/v1/{}s", kind.to_lowercase())
 }
 
-impl Stage {
-    /// Waits until the members' copies have these sizes.
-    #[track_caller]
-    fn sized(&self, kind: &str, expected: [i64; 2]) {
-        for (member, expected) in self.members.iter().zip(expected) {
-            eventually(SOON, &format!("the copy in {} has size {expected}", member.context()), || {
-                let copy = member.get(&path(kind), &self.namespace, "x")?;
-                let found = copy.i64_at("/spec/size");
-                ensure!(found == Some(expected), "it has {found:?}");
-                Ok(())
-            });
-        }
-    }
-
-    #[track_caller]
-    fn health(&self, kind: &str, cluster: &str, expected: &str) {
-        eventually(SOON, &format!("{cluster} is {expected}"), || {
-            let binding = self.binding(&format!("x-{}", kind.to_lowercase()))?;
-            let items = aggregated(&binding);
-            let item = items.get(cluster).context("it has not reported")?;
-            ensure!(item["health"] == expected, "{item}");
+/// Waits until the members' copies have these sizes.
+#[track_caller]
+fn sized(stage: &Stage, kind: &str, expected: [i64; 2]) {
+    for (member, expected) in stage.members.iter().zip(expected) {
+        eventually(SOON, &format!("the copy in {} has size {expected}", member.context()), || {
+            let copy = member.get(&path(kind), &stage.namespace, "x")?;
+            let found = copy.i64_at("/spec/size");
+            ensure!(found == Some(expected), "it has {found:?}");
             Ok(())
         });
     }
+}
+
+#[track_caller]
+fn health(stage: &Stage, kind: &str, cluster: &str, expected: &str) {
+    eventually(SOON, &format!("{cluster} is {expected}"), || {
+        let binding = stage.binding(&format!("x-{}", kind.to_lowercase()))?;
+        let items = aggregated(&binding);
+        let item = items.get(cluster).context("it has not reported")?;
+        ensure!(item["health"] == expected, "{item}");
+        Ok(())
+    });
 }
 
 fn ready(member: &Cluster, stage: &Stage, kind: &str, ready: u32) {
@@ -142,17 +140,17 @@ fn lua_teaches_karmada_a_kind_and_can_be_changed_while_it_runs() {
     let stage = Stage::set(&up, "gadgets");
     stage.apply(&(GADGET.to_owned() + "---\n" + &thing("Gadget", 4) + &divided("Gadget")));
     stage.assigned("x-gadget", "member1=2 member2=2");
-    stage.sized("Gadget", [2, 2]);
-    stage.health("Gadget", "member1", "Unhealthy");
+    sized(&stage, "Gadget", [2, 2]);
+    health(&stage, "Gadget", "member1", "Unhealthy");
     // The kind has no status subresource rule in Lua: the whole status is reported.
     ready(&stage.members[0], &stage, "Gadget", 2);
-    stage.health("Gadget", "member1", "Healthy");
+    health(&stage, "Gadget", "member1", "Healthy");
     // What the member tunes stays.
     stage.members[0]
         .patch(&path("Gadget"), &stage.namespace, "x", json!({ "spec": { "tuned": "by hand" } }))
         .expect("members accept it");
     stage.user.ok("patch gadget x --type merge -p {\"spec\":{\"size\":6}}");
-    stage.sized("Gadget", [3, 3]);
+    sized(&stage, "Gadget", [3, 3]);
     let copy = stage.members[0].get(&path("Gadget"), &stage.namespace, "x").expect("it is there");
     assert_eq!(copy.str_at("/spec/tuned"), Some("by hand"));
     // Another rule, and the next change follows it.
@@ -257,10 +255,10 @@ webhooks:
     ));
     stage.apply(&(thing("Widget", 6) + &divided("Widget")));
     stage.assigned("x-widget", "member1=3 member2=3");
-    stage.sized("Widget", [3, 3]);
-    stage.health("Widget", "member2", "Unhealthy");
+    sized(&stage, "Widget", [3, 3]);
+    health(&stage, "Widget", "member2", "Unhealthy");
     ready(&stage.members[1], &stage, "Widget", 3);
-    stage.health("Widget", "member2", "Healthy");
+    health(&stage, "Widget", "member2", "Healthy");
     stage.user.ok("delete resourceinterpreterwebhookconfiguration widgets");
 }
 

@@ -1,14 +1,16 @@
 //! What is known about an object: everything an explanation is made from, as it was read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use api::cluster::Cluster;
 use api::policy::Policy;
 use api::work::{Binding, Work};
 use api::{Scope, naming};
 use estimation::Modeling;
-use machinery::{GroupVersionKind, Object};
+use machinery::Object;
 use propagation::Gates;
+use propagation::skip::{NAMESPACES_DEFAULT, SkippedApis, SkippedNamespaces};
 use scheduling::{Features, Peers, Plugins};
 
 /// What was read about an object.
@@ -43,40 +45,26 @@ impl Facts {
     }
 }
 
-/// Groups that are never propagated: our own, events and leases.
-const SKIPPED_GROUPS: [&str; 10] = [
-    "cluster.karmada.io",
-    "policy.karmada.io",
-    "work.karmada.io",
-    "config.karmada.io",
-    "networking.karmada.io",
-    "autoscaling.karmada.io",
-    "remedy.karmada.io",
-    "apps.karmada.io",
-    "events.k8s.io",
-    "coordination.k8s.io",
-];
-
 /// Why objects of this kind and in this namespace are never propagated, as controllers are set up by
 /// default.
 pub(crate) fn skipped(object: &Object) -> Option<String> {
-    let GroupVersionKind { group, version, kind } = object.gvk();
-    if SKIPPED_GROUPS.contains(&group.as_str()) {
-        return Some(format!("objects of group {group} are never propagated"));
-    }
-    if group.is_empty() && version == "v1" && kind == "Event" {
-        return Some("events are never propagated".into());
+    static APIS: LazyLock<SkippedApis> = LazyLock::new(|| SkippedApis::new(""));
+    static NAMESPACES: LazyLock<SkippedNamespaces> =
+        LazyLock::new(|| SkippedNamespaces::new(&[NAMESPACES_DEFAULT]));
+    let kind = object.gvk();
+    if APIS.contains(&kind) {
+        return Some(match kind.group.as_str() {
+            "" => format!("objects of kind {} are never propagated", kind.kind),
+            group => format!("objects of group {group} are never propagated"),
+        });
     }
     let namespace = object.namespace();
     if naming::is_reserved_namespace(namespace) {
         return Some(format!("namespace {namespace} is Karmada's own"));
     }
-    if namespace.starts_with("kube-") {
-        return Some(format!(
-            "namespace {namespace} is a system namespace (--skipped-propagating-namespaces)"
-        ));
-    }
-    None
+    NAMESPACES
+        .skips(object)
+        .then(|| format!("namespace {namespace} is a system namespace (--skipped-propagating-namespaces)"))
 }
 
 /// The scheduler's switches under feature gates.

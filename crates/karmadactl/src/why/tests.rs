@@ -266,7 +266,7 @@ fn what_is_never_propagated_says_so() {
     expect!["ConfigMap kube-system/x is not propagated: namespace kube-system is a system namespace (--skipped-propagating-namespaces)."].assert_eq(&of("v1", "ConfigMap", "kube-system"));
     expect!["Cluster x is not propagated: objects of group cluster.karmada.io are never propagated."]
         .assert_eq(&of("cluster.karmada.io/v1alpha1", "Cluster", ""));
-    expect!["Event shop/x is not propagated: events are never propagated."]
+    expect!["Event shop/x is not propagated: objects of kind Event are never propagated."]
         .assert_eq(&of("v1", "Event", "shop"));
     assert_eq!(skipped(&template()), None);
 }

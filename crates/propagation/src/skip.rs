@@ -1,4 +1,4 @@
-//! What is never propagated: APIs and namespaces.
+//! What is never propagated: APIs and namespaces. Karmada's own always, others by flags.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,18 +19,23 @@ const GROUPS: [&str; 9] = [
     "events.k8s.io",
 ];
 
+/// Namespaces that are skipped unless `--skipped-propagating-namespaces` says otherwise.
+pub const NAMESPACES_DEFAULT: &str = "kube-.*";
+
 /// APIs that are not propagated.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SkippedApis {
+pub struct SkippedApis {
     groups: BTreeSet<String>,
     versions: BTreeSet<(String, String)>,
     kinds: BTreeMap<(String, String), BTreeSet<String>>,
+    complaints: Vec<String>,
 }
 
 impl SkippedApis {
     /// Reads `--skipped-propagating-apis` on top of what is always skipped. A token that is none of
-    /// `group`, `group/version`, `group/version/Kinds` and `v1/Kinds` is ignored with a warning.
-    pub(super) fn new(tokens: &str) -> Self {
+    /// `group`, `group/version`, `group/version/Kinds` and `v1/Kinds` is ignored; see
+    /// [`SkippedApis::complaints`].
+    pub fn new(tokens: &str) -> Self {
         let mut skipped = Self::default();
         skipped.groups.extend(GROUPS.map(ToOwned::to_owned));
         skipped.versions.insert(("coordination.k8s.io".into(), "v1".into()));
@@ -48,7 +53,9 @@ impl SkippedApis {
             ["v1", kinds] => self.add_kinds("", "v1", kinds),
             [group, version] => drop(self.versions.insert(((*group).into(), (*version).into()))),
             [group, version, kinds] => self.add_kinds(group, version, kinds),
-            _ => tracing::warn!(token, "not an API; ignored in the list of APIs that are not propagated"),
+            _ => self.complaints.push(format!(
+                "{token:?} is not an API; it is ignored in the list of APIs that are not propagated"
+            )),
         }
     }
 
@@ -57,8 +64,13 @@ impl SkippedApis {
         all.extend(kinds.split(',').map(|kind| kind.trim().to_owned()));
     }
 
+    /// What could not be read.
+    pub fn complaints(&self) -> &[String] {
+        &self.complaints
+    }
+
     /// Whether a kind is skipped.
-    pub(super) fn contains(&self, kind: &GroupVersionKind) -> bool {
+    pub fn contains(&self, kind: &GroupVersionKind) -> bool {
         let version = (kind.group.clone(), kind.version.clone());
         self.groups.contains(&kind.group)
             || self.versions.contains(&version)
@@ -68,29 +80,40 @@ impl SkippedApis {
 
 /// Namespaces that are not propagated, nor anything in them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SkippedNamespaces(Vec<Regex>);
+pub struct SkippedNamespaces {
+    expressions: Vec<Regex>,
+    complaints: Vec<String>,
+}
 
 impl SkippedNamespaces {
     /// Reads `--skipped-propagating-namespaces`; each expression must match a whole name. One that is no
-    /// regular expression is ignored with a warning.
-    pub(crate) fn new(expressions: &[String]) -> Self {
-        let compiled = expressions.iter().filter_map(|expression| match Regex::new(&format!("^(?:{expression})$")) {
-            Ok(regex) => Some(regex),
-            Err(error) => {
-                tracing::warn!(expression, %error, "not a regular expression; no namespace is skipped by it");
-                None
+    /// regular expression skips nothing; see [`SkippedNamespaces::complaints`].
+    pub fn new<S: AsRef<str>>(expressions: &[S]) -> Self {
+        let mut skipped = Self::default();
+        for expression in expressions.iter().map(AsRef::as_ref) {
+            match Regex::new(&format!("^(?:{expression})$")) {
+                Ok(regex) => skipped.expressions.push(regex),
+                Err(error) => skipped.complaints.push(format!(
+                    "{expression:?} is not a regular expression, no namespace is skipped by it: {error}"
+                )),
             }
-        });
-        Self(compiled.collect())
+        }
+        skipped
+    }
+
+    /// What could not be read.
+    pub fn complaints(&self) -> &[String] {
+        &self.complaints
     }
 
     /// Whether a namespace is skipped; one that is Karmada's own always is.
-    pub(crate) fn contains(&self, namespace: &str) -> bool {
-        naming::is_reserved_namespace(namespace) || self.0.iter().any(|regex| regex.is_match(namespace))
+    pub fn contains(&self, namespace: &str) -> bool {
+        naming::is_reserved_namespace(namespace)
+            || self.expressions.iter().any(|regex| regex.is_match(namespace))
     }
 
     /// Whether an object is skipped because of where it is.
-    pub(super) fn skips(&self, object: &Object) -> bool {
+    pub fn skips(&self, object: &Object) -> bool {
         !object.namespace().is_empty() && self.contains(object.namespace())
             || (object.kind() == "ConfigMap"
                 && object.namespace() == "kube-system"
@@ -104,7 +127,8 @@ mod tests {
 
     #[test]
     fn apis_are_skipped_by_group_version_or_kind() {
-        let skipped = SkippedApis::new("example.io; other.io/v1;third.io/v1/A,B;v1/ConfigMap");
+        let skipped = SkippedApis::new("example.io; other.io/v1;third.io/v1/A,B;v1/ConfigMap;a/b/c/d");
+        assert_eq!(skipped.complaints().len(), 1, "{:?}", skipped.complaints());
         for (api_version, kind, expected) in [
             ("work.karmada.io/v1alpha1", "Work", true),
             ("v1", "Event", true),
@@ -127,7 +151,8 @@ mod tests {
 
     #[test]
     fn namespaces_are_skipped_by_whole_name() {
-        let skipped = SkippedNamespaces::new(&["kube-.*".into(), "(".into()]);
+        let skipped = SkippedNamespaces::new(&[NAMESPACES_DEFAULT, "("]);
+        assert_eq!(skipped.complaints().len(), 1, "{:?}", skipped.complaints());
         for (namespace, expected) in [
             ("kube-system", true),
             ("my-kube-system", false),
@@ -139,7 +164,7 @@ mod tests {
             assert_eq!(skipped.contains(namespace), expected, "{namespace}");
         }
         assert!(!skipped.skips(&Object::new("v1", "Namespace", "", "kube-system")), "it has no namespace");
-        let none = SkippedNamespaces::new(&[]);
+        let none = SkippedNamespaces::new::<&str>(&[]);
         let settings = |name: &str| Object::new("v1", "ConfigMap", "kube-system", name);
         assert!(none.skips(&settings("extension-apiserver-authentication")), "the API server's own");
         assert!(!none.skips(&settings("other")));
