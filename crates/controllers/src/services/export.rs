@@ -43,6 +43,31 @@ const SYNC_WAIT: Duration = Duration::from_secs(10);
 /// The index of Works by the export they carry or report for.
 const BY_EXPORT: &str = "service-export";
 
+/// How far the export of a Service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It stands in the member.
+    Exported,
+    /// It is on its way to the member, or could not be brought up to date there.
+    Coming,
+    /// There is none, or it is being taken away.
+    Gone,
+}
+
+/// How far an export is, from the Works that carry it. A Work that could not be applied this time takes
+/// nothing back: only one that was seen to go does.
+fn stage(export: &ObjectKey, works: &[Arc<Object>]) -> Stage {
+    let carries = |work: &&Arc<Object>| !work.is_deleting() && exported_by(work).as_ref() == Some(export);
+    let mut stage = Stage::Gone;
+    for work in works.iter().filter(carries) {
+        if view::is_applied(work) {
+            return Stage::Exported;
+        }
+        stage = Stage::Coming;
+    }
+    stage
+}
+
 /// What to do about the slices of one Service.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Decision {
@@ -163,13 +188,15 @@ impl Exports {
     async fn reconcile(&self, export: &ObjectKey) -> Result<Outcome, Error> {
         let namespace = &self.member.namespace;
         let works = self.context.works().informer().by_index(BY_EXPORT, &index_value(namespace, export));
-        let is_exported = works.iter().any(|work| {
-            exported_by(work).as_ref() == Some(export) && view::is_applied(work) && !work.is_deleting()
-        });
+        let stage = stage(export, &works);
+        if stage == Stage::Coming {
+            // Its change comes back here; what was reported before stays until then.
+            return Ok(Outcome::Done);
+        }
         let reported: Vec<_> =
             works.into_iter().filter(|w| reported_for(w).as_ref() == Some(export)).collect();
         let mut slices = Vec::new();
-        if is_exported {
+        if stage == Stage::Exported {
             let Some(informer) = self.slices() else { return Ok(Outcome::After(RETRY_AFTER)) };
             let synced = informer.wait_synced(&self.member.shutdown);
             if !tokio::time::timeout(SYNC_WAIT, synced).await.unwrap_or(false) {
@@ -273,6 +300,36 @@ mod tests {
             work.at("/spec/workload/manifests/0/endpoints"),
             Some(&json!([{ "addresses": ["10.0.0.1"] }])),
         );
+    }
+
+    #[test]
+    fn an_export_that_could_not_be_applied_again_takes_nothing_back() {
+        let work = |applied: Option<&str>, deleting: bool| {
+            let mut work = Object::new("work.karmada.io/v1alpha1", "Work", SPACE, "web-x");
+            let manifest = json!({
+                "apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ServiceExport",
+                "metadata": { "namespace": "shop", "name": "web" },
+            });
+            work.set("/spec", json!({ "workload": { "manifests": [manifest] } }));
+            if let Some(status) = applied {
+                work.set("/status", json!({ "conditions": [{ "type": "Applied", "status": status }] }));
+            }
+            if deleting {
+                work.set("/metadata/deletionTimestamp", "2026-01-01T00:00:00Z");
+            }
+            Arc::new(work)
+        };
+        for (works, expected) in [
+            (vec![], Stage::Gone),
+            (vec![work(None, false)], Stage::Coming),
+            (vec![work(Some("False"), false)], Stage::Coming),
+            (vec![work(Some("True"), false)], Stage::Exported),
+            (vec![work(Some("True"), true)], Stage::Gone),
+            (vec![work(Some("True"), true), work(Some("False"), false)], Stage::Coming),
+        ] {
+            assert_eq!(stage(&export(), &works), expected, "{works:?}");
+        }
+        assert_eq!(stage(&ObjectKey::new("shop", "other"), &[work(Some("True"), false)]), Stage::Gone);
     }
 
     #[test]
