@@ -179,6 +179,16 @@ impl Stage {
             for field in ["replicas", "readyReplicas", "updatedReplicas", "availableReplicas"] {
                 ensure!(status[field].as_i64().unwrap_or(0) == replicas, "the status is {status}");
             }
+            Ok(())
+        });
+    }
+
+    /// [`Stage::ready`], and every cluster of the template has taken in its newest generation.
+    #[track_caller]
+    pub fn ready_and_observed(&self, deployment: &str, replicas: i64) {
+        self.ready(deployment, replicas);
+        self.template(DEPLOYMENTS, deployment, "its newest generation is observed everywhere", |template| {
+            let status = template.at("/status").cloned().unwrap_or_default();
             let observed = template.i64_at("/status/observedGeneration");
             ensure!(observed == Some(template.generation()), "the status is {status}");
             Ok(())

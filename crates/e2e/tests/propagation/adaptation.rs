@@ -47,7 +47,7 @@ spec:
     let second = stage.members[1].get(DEPLOYMENTS, &stage.namespace, "web").unwrap();
     assert_eq!(second.label("tier"), Some("second"));
     assert_eq!(second.at("/spec/template/spec/containers/0/args"), Some(&serde_json::json!(["--quiet"])));
-    stage.ready("web", 3);
+    stage.ready_and_observed("web", 3);
     stage.apply(&overrides.replace("registry.example.com", "mirror.example.com"));
     images(&stage, ["mirror.example.com/nginx:1.25", "nginx:1.26", "nginx:1.25"]);
     stage.user.ok("delete overridepolicy web");

@@ -16,7 +16,7 @@ fn the_nginx_sample_runs_on_all_members_and_has_one_status() {
     let samples = tools::workspace().join("samples/nginx");
     stage.user.ok(&format!("apply -f {}", samples.display()));
     stage.deployed("nginx", ["1", "1", "1"]);
-    stage.ready("nginx", 3);
+    stage.ready_and_observed("nginx", 3);
     let template = stage.control_plane.get(DEPLOYMENTS, &stage.namespace, "nginx").unwrap();
     for field in ["replicas", "updatedReplicas", "availableReplicas"] {
         assert_eq!(template.i64_at(&format!("/status/{field}")), Some(3), "{field}");
@@ -45,7 +45,7 @@ fn scaling_on_the_control_plane_scales_the_members() {
     let up = together();
     let stage = Stage::set(&up, "scaling");
     stage.apply(&(deployment("web", 3) + &for_deployment("web", DIVIDED)));
-    stage.ready("web", 3);
+    stage.ready_and_observed("web", 3);
     stage.user.ok("scale deployment web --replicas=7");
     eventually(SOON, "the replicas are divided as evenly as they can be", || {
         // Which member has one more depends on the Deployment's uid.
@@ -55,9 +55,9 @@ fn scaling_on_the_control_plane_scales_the_members() {
         ensure!(replicas == ["2", "2", "3"], "{found}");
         Ok(())
     });
-    stage.ready("web", 7);
+    stage.ready_and_observed("web", 7);
     stage.user.ok("scale deployment web --replicas=0");
-    stage.ready("web", 0);
+    stage.ready_and_observed("web", 0);
 }
 
 #[test]
@@ -65,10 +65,10 @@ fn a_new_image_rolls_out_everywhere() {
     let up = together();
     let stage = Stage::set(&up, "new-image");
     stage.apply(&(deployment("web", 2) + &for_deployment("web", DUPLICATED)));
-    stage.ready("web", 6);
+    stage.ready_and_observed("web", 6);
     stage.user.ok("set image deployment/web nginx=nginx:1.27");
     stage.user.ok("rollout status deployment/web --timeout=60s");
-    stage.ready("web", 6);
+    stage.ready_and_observed("web", 6);
     let generation = stage.user.ok("get deployment web -o jsonpath={.metadata.generation}");
     for member in &stage.members {
         let copy = member.get(DEPLOYMENTS, &stage.namespace, "web").unwrap();
@@ -98,7 +98,7 @@ fn pods_that_are_not_ready_show_in_the_aggregated_status() {
         Ok(())
     });
     stage.apply(&deployment("web", 1));
-    stage.ready("web", 3);
+    stage.ready_and_observed("web", 3);
     eventually(SOON, "they are healthy again", || {
         let items = aggregated(&stage.binding("web-deployment")?);
         ensure!(items.values().all(|item| item["health"] == "Healthy"), "{items:?}");

@@ -237,12 +237,12 @@ fn both_kubectls_propagate_alike() {
     let manifest = crate::deployment("web", 2) + &crate::for_deployment("web", crate::DIVIDED);
     old.ok_with("apply -f -", &manifest);
     old.ok("rollout status deployment/web --timeout=60s");
-    stage.ready("web", 2);
+    stage.ready_and_observed("web", 2);
     old.ok("scale deployment web --replicas=3");
-    stage.ready("web", 3);
+    stage.ready_and_observed("web", 3);
     let applied = stage.user.ok_with("apply -f -", &manifest);
     assert!(applied.contains("deployment.apps/web configured"), "{applied}");
-    stage.ready("web", 2);
+    stage.ready_and_observed("web", 2);
     old.ok("delete deployment web");
     stage.deployed("web", ["-", "-", "-"]);
 }

@@ -16,13 +16,13 @@ fn replicas_are_repeated_then_divided_then_repeated_again() {
     let stage = Stage::set(&up, "repeated-divided");
     stage.apply(&(deployment("web", 3) + &for_deployment("web", DUPLICATED)));
     stage.deployed("web", ["3", "3", "3"]);
-    stage.ready("web", 9);
+    stage.ready_and_observed("web", 9);
     stage.apply(&for_deployment("web", DIVIDED));
     stage.deployed("web", ["1", "1", "1"]);
-    stage.ready("web", 3);
+    stage.ready_and_observed("web", 3);
     stage.apply(&for_deployment("web", DUPLICATED));
     stage.deployed("web", ["3", "3", "3"]);
-    stage.ready("web", 9);
+    stage.ready_and_observed("web", 9);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_policy_can_move_a_workload_to_other_clusters() {
     stage.deployed("web", ["-", "1", "1"]);
     stage.apply(&for_deployment("web", "{clusterAffinity: {exclude: [member2]}}"));
     stage.deployed("web", ["1", "-", "1"]);
-    stage.ready("web", 2);
+    stage.ready_and_observed("web", 2);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn replicas_follow_the_weights() {
                    weightPreference: {dynamicWeight: AvailableReplicas}}}";
     stage.apply(&(deployment("elastic", 9) + &for_deployment("elastic", dynamic)));
     // The members are of the same size.
-    stage.ready("elastic", 9);
+    stage.ready_and_observed("elastic", 9);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn aggregated_replicas_stay_on_as_few_clusters_as_hold_them() {
     let placement =
         "{replicaScheduling: {replicaSchedulingType: Divided, replicaDivisionPreference: Aggregated}}";
     stage.apply(&(deployment("web", 5) + &for_deployment("web", placement)));
-    stage.ready("web", 5);
+    stage.ready_and_observed("web", 5);
     let found = assignment(&stage.binding("web-deployment").unwrap());
     assert_eq!(found.split(' ').count(), 1, "{found}");
 }
@@ -78,7 +78,7 @@ fn a_spread_constraint_bounds_the_number_of_clusters() {
         ensure!(found.split_whitespace().count() == 2, "{found:?}");
         Ok(())
     });
-    stage.ready("web", 2);
+    stage.ready_and_observed("web", 2);
     let impossible = placement.replace('2', "4");
     stage.apply(&(deployment("wide", 1) + &for_deployment("wide", &impossible)));
     eventually(SOON, "the reason why it cannot be scheduled is told", || {
@@ -127,7 +127,7 @@ fn a_tainted_cluster_keeps_what_it_has_and_gets_nothing_new() {
     let stage = Stage::set(&up, "tainted");
     stage.apply(&(deployment("old", 1) + &for_deployment("old", DUPLICATED)));
     stage.deployed("old", ["1", "1", "1"]);
-    stage.ready("old", 3);
+    stage.ready_and_observed("old", 3);
     let copy = stage.members[0].get(crate::DEPLOYMENTS, &stage.namespace, "old").unwrap();
     let taint = |taints: serde_json::Value| {
         stage.control_plane.patch(CLUSTERS, "", "member1", json!({ "spec": { "taints": taints } })).unwrap();

@@ -26,7 +26,7 @@ fn a_deleted_deployment_is_deleted_everywhere_and_leaves_nothing() {
     let up = together();
     let stage = Stage::set(&up, "deleted");
     stage.apply(&(deployment("web", 2) + &for_deployment("web", DUPLICATED)));
-    stage.ready("web", 6);
+    stage.ready_and_observed("web", 6);
     stage.user.ok("delete deployment web");
     eventually(SOON, "nothing of it is left", || {
         check_no_works(&stage)?;
@@ -40,7 +40,7 @@ fn a_deleted_deployment_is_deleted_everywhere_and_leaves_nothing() {
     });
     // The policy waits for the next one.
     stage.apply(&deployment("web", 1));
-    stage.ready("web", 3);
+    stage.ready_and_observed("web", 3);
 }
 
 #[test]
